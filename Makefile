@@ -44,9 +44,9 @@ check-web: web
 	@cd $(WEB) && npm test --silent
 
 ## bench: the hot paths, as one table with the machine's facts
-bench: build
+bench: web
 	@sh configs/deploy/packages.sh test
-	@bin/hotline bench
+	@go test -run '^$$' -bench . -benchmem -timeout 30m ./... | go run ./cmd/benchtable
 
 ## prompts: make the spoken prompts again from configs/prompts/texts.yaml
 prompts: build
