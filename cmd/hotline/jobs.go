@@ -1,0 +1,120 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/robfig/cron/v3"
+
+	"hotline12345/hotline"
+)
+
+// job is one line of the timetable (domain: cron jobs). Spec has five fields
+// in Asia/Shanghai, so that every node computes the same due instants.
+type job struct {
+	name  string
+	spec  string
+	grace time.Duration // a run missed for longer than this is not caught up
+	run   func(ctx context.Context, due time.Time) error
+}
+
+// timetable is every scheduled job of the program, on one page.
+func (a *App) timetable() []job {
+	return []job{
+		{"daily_report", a.cfg.Reports.DailyAt, 7 * 24 * time.Hour, func(ctx context.Context, due time.Time) error {
+			_, err := a.reports.MakeDaily(ctx, hotline.DateOf(due).AddDays(-1))
+			return err
+		}},
+		{"recompute_deadlines", "10 6 * * *", time.Hour, func(ctx context.Context, _ time.Time) error {
+			n, err := a.orders.Recompute(ctx)
+			if n > 0 {
+				a.log.Info("deadlines recomputed", "count", n)
+			}
+			return err
+		}},
+		{"forget_idempotency_keys", "40 3 * * *", time.Hour, func(ctx context.Context, due time.Time) error {
+			return a.forgetIdempotencyKeys(ctx, due.Add(-48*time.Hour))
+		}},
+		{"calendar_check", "0 8 1-31 11,12 *", 24 * time.Hour, func(_ context.Context, due time.Time) error {
+			return a.checkNextCalendar(hotline.DateOf(due).Year + 1)
+		}},
+	}
+}
+
+// jobRuns claims runs, so that each due instant of a job is run by one node
+// once; pg keeps it in the table job_run.
+type jobRuns interface {
+	Last(ctx context.Context, job string) (due time.Time, ok bool, err error)
+	Claim(ctx context.Context, job string, due time.Time, node string) (bool, error)
+	Finish(ctx context.Context, job string, due time.Time, failure error) error
+}
+
+// scheduler runs the timetable until ctx ends. At start and at each tick it
+// walks from the last run to now, so a run missed while the program was down
+// is caught up within its grace.
+type scheduler struct {
+	jobs  []job
+	runs  jobRuns
+	node  string
+	clock hotline.Clock
+	log   *slog.Logger
+}
+
+// Run blocks until ctx ends and every started run has returned.
+func (s *scheduler) Run(ctx context.Context) error {
+	c := cron.New(cron.WithLocation(hotline.Shanghai), cron.WithChain(cron.Recover(cron.DiscardLogger), cron.SkipIfStillRunning(cron.DiscardLogger)))
+	for _, j := range s.jobs {
+		schedule, err := cron.ParseStandard(j.spec)
+		if err != nil {
+			return fmt.Errorf("schedule job %s at %q: %w", j.name, j.spec, err)
+		}
+		tick := cron.FuncJob(func() { s.tick(ctx, j, schedule) })
+		c.Schedule(schedule, tick)
+		tick.Run() // what was missed while nobody ran
+	}
+	c.Start()
+	<-ctx.Done()
+	<-c.Stop().Done()
+	return nil
+}
+
+// tick runs every due instant of a job that nobody has run yet.
+func (s *scheduler) tick(ctx context.Context, j job, schedule cron.Schedule) {
+	now := s.clock.Now()
+	last, ok, err := s.runs.Last(ctx, j.name)
+	if err != nil {
+		s.log.Error("read last run", "job", j.name, "err", err)
+		return
+	}
+	if !ok {
+		// A new system owes nothing of the time before it: start at the last
+		// due instant of the past day, so that yesterday's summary exists.
+		last = now.Add(-24 * time.Hour)
+	}
+	for due := schedule.Next(last.In(hotline.Shanghai)); !due.After(now) && ctx.Err() == nil; due = schedule.Next(due) {
+		if now.Sub(due) > j.grace {
+			continue
+		}
+		mine, err := s.runs.Claim(ctx, j.name, due.UTC(), s.node)
+		if err != nil {
+			s.log.Error("claim run", "job", j.name, "err", err)
+			return
+		}
+		if !mine {
+			continue
+		}
+		start := s.clock.Now()
+		failure := j.run(ctx, due)
+		if err := s.runs.Finish(ctx, j.name, due.UTC(), failure); err != nil {
+			s.log.Error("finish run", "job", j.name, "err", err)
+		}
+		attrs := []any{"job", j.name, "due", due.UTC(), "took_ms", s.clock.Now().Sub(start).Milliseconds()}
+		if failure != nil {
+			s.log.Error("job failed", append(attrs, "err", failure)...)
+			continue
+		}
+		s.log.Info("job done", attrs...)
+	}
+}
