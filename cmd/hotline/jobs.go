@@ -34,8 +34,8 @@ func (a *App) timetable() []job {
 			}
 			return err
 		}},
-		{"forget_idempotency_keys", "40 3 * * *", time.Hour, func(ctx context.Context, due time.Time) error {
-			return a.forgetIdempotencyKeys(ctx, due.Add(-48*time.Hour))
+		{"forget_request_keys", "40 3 * * *", time.Hour, func(ctx context.Context, due time.Time) error {
+			return a.requestKeys.Forget(ctx, due.Add(-48*time.Hour))
 		}},
 		{"calendar_check", "0 8 1-31 11,12 *", 24 * time.Hour, func(_ context.Context, due time.Time) error {
 			return a.checkNextCalendar(hotline.DateOf(due).Year + 1)
@@ -47,6 +47,7 @@ func (a *App) timetable() []job {
 // once; pg keeps it in the table job_run.
 type jobRuns interface {
 	Last(ctx context.Context, job string) (due time.Time, ok bool, err error)
+	Unfinished(ctx context.Context, job string) ([]time.Time, error)
 	Claim(ctx context.Context, job string, due time.Time, node string) (bool, error)
 	Finish(ctx context.Context, job string, due time.Time, failure error) error
 }
@@ -80,41 +81,53 @@ func (s *scheduler) Run(ctx context.Context) error {
 	return nil
 }
 
-// tick runs every due instant of a job that nobody has run yet.
+// tick runs every due instant of a job that nobody has run yet, and those
+// whose run failed or died, within the job's grace.
 func (s *scheduler) tick(ctx context.Context, j job, schedule cron.Schedule) {
 	now := s.clock.Now()
+	owed, err := s.runs.Unfinished(ctx, j.name)
+	if err != nil {
+		s.log.Error("read unfinished runs", "job", j.name, "err", err)
+		return
+	}
 	last, ok, err := s.runs.Last(ctx, j.name)
 	if err != nil {
 		s.log.Error("read last run", "job", j.name, "err", err)
 		return
 	}
 	if !ok {
-		// A new system owes nothing of the time before it: start at the last
-		// due instant of the past day, so that yesterday's summary exists.
+		// A new system owes nothing of the time before it but the past day,
+		// so that yesterday's summary exists.
 		last = now.Add(-24 * time.Hour)
 	}
-	for due := schedule.Next(last.In(hotline.Shanghai)); !due.After(now) && ctx.Err() == nil; due = schedule.Next(due) {
-		if now.Sub(due) > j.grace {
+	for due := schedule.Next(last.In(hotline.Shanghai)); !due.After(now); due = schedule.Next(due) {
+		owed = append(owed, due)
+	}
+	for _, due := range owed {
+		if now.Sub(due) > j.grace || ctx.Err() != nil {
 			continue
 		}
-		mine, err := s.runs.Claim(ctx, j.name, due.UTC(), s.node)
-		if err != nil {
-			s.log.Error("claim run", "job", j.name, "err", err)
+		if err := s.once(ctx, j, due); err != nil {
+			s.log.Error("keep run ledger", "job", j.name, "err", err)
 			return
 		}
-		if !mine {
-			continue
-		}
-		start := s.clock.Now()
-		failure := j.run(ctx, due)
-		if err := s.runs.Finish(ctx, j.name, due.UTC(), failure); err != nil {
-			s.log.Error("finish run", "job", j.name, "err", err)
-		}
-		attrs := []any{"job", j.name, "due", due.UTC(), "took_ms", s.clock.Now().Sub(start).Milliseconds()}
-		if failure != nil {
-			s.log.Error("job failed", append(attrs, "err", failure)...)
-			continue
-		}
+	}
+}
+
+// once runs one due instant unless another node has it. Its error is the
+// ledger's; the job's own failure is kept in the ledger and logged.
+func (s *scheduler) once(ctx context.Context, j job, due time.Time) error {
+	mine, err := s.runs.Claim(ctx, j.name, due.UTC(), s.node)
+	if err != nil || !mine {
+		return err
+	}
+	start := s.clock.Now()
+	failure := j.run(ctx, due)
+	attrs := []any{"job", j.name, "due", due.UTC(), "took_ms", s.clock.Now().Sub(start).Milliseconds()}
+	if failure != nil {
+		s.log.Error("job failed", append(attrs, "err", failure)...)
+	} else {
 		s.log.Info("job done", attrs...)
 	}
+	return s.runs.Finish(context.WithoutCancel(ctx), j.name, due.UTC(), failure)
 }
