@@ -3,8 +3,6 @@ package pg
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -12,188 +10,121 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"os/user"
 	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 )
 
-// ClusterOptions says where a private PostgreSQL cluster lives.
+// ClusterOptions says where a private PostgreSQL cluster lives. DataDir is
+// required.
 type ClusterOptions struct {
-	BinDir   string // folder with initdb and postgres; "" searches the machine
-	DataDir  string // made when missing; owned by the unprivileged user when root
-	Volatile bool   // fsync off: for tests only
+	BinDir   string // folder of initdb and postgres; "": the machine is searched, see FindBinaries
+	DataDir  string // made when missing; must hold nothing else; given to the server's user when we are root
+	Volatile bool   // no fsync: for tests, whose data may be lost with the machine
 	Log      *slog.Logger
 }
 
-// Cluster is a private PostgreSQL server run from the machine's own binaries:
-// unix socket only, ended with this process even on kill -9.
+// Cluster is a private PostgreSQL server run from the machine's own binaries.
+// It listens on a unix socket only, in a folder only its user may enter, and
+// it ends with this process, even when that is killed. Made by StartCluster.
+// Safe for concurrent use.
 type Cluster struct {
-	dir, socket string
-	cmd         *exec.Cmd
-	done        chan struct{}
-	exit        error
+	at    layout
+	claim *os.File // held until Stop
+	cmd   *exec.Cmd
+	done  chan struct{} // closed when the server has ended
+	exit  error         // of the server; read after done
 }
 
-// FindBinaries returns the folder with PostgreSQL's initdb and postgres. The
-// error names, in both languages, what to install.
-func FindBinaries() (string, error) {
-	var try []string
-	if d := os.Getenv("HOTLINE_PG_BIN"); d != "" {
-		try = append(try, d)
-	}
-	for v := 18; v >= 14; v-- {
-		try = append(try, fmt.Sprintf("/usr/lib/postgresql/%d/bin", v))
-	}
-	for _, name := range []string{"postgres", "initdb"} {
-		if p, err := exec.LookPath(name); err == nil {
-			if real, err := filepath.EvalSymlinks(p); err == nil {
-				try = append(try, filepath.Dir(real))
-			}
-		}
-	}
-	for _, d := range try {
-		if executable(filepath.Join(d, "initdb")) && executable(filepath.Join(d, "postgres")) {
-			return d, nil
-		}
-	}
-	return "", errors.New("没有找到 PostgreSQL 服务器程序（14 或更高版本），请安装：apt-get install --no-install-recommends postgresql；或用 HOTLINE_PG_BIN 指明目录，或在配置中给出 database_url" +
-		" / no PostgreSQL server (14 or newer) found: install it with apt-get install --no-install-recommends postgresql, name its folder in HOTLINE_PG_BIN, or set database_url")
-}
-
-func executable(path string) bool {
-	info, err := os.Stat(path)
-	return err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0
-}
-
-// unprivileged returns the user the server runs as: nil for ourselves, and
-// "postgres" or "nobody" when we are root, as PostgreSQL refuses root.
-func unprivileged() (*syscall.Credential, error) {
-	if os.Geteuid() != 0 {
-		return nil, nil
-	}
-	for _, name := range []string{"postgres", "nobody"} {
-		u, err := user.Lookup(name)
-		if err != nil {
-			continue
-		}
-		uid, err1 := strconv.ParseUint(u.Uid, 10, 32)
-		gid, err2 := strconv.ParseUint(u.Gid, 10, 32)
-		if err1 == nil && err2 == nil {
-			return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, nil
-		}
-	}
-	return nil, errors.New("以 root 启动需要用户 postgres 或 nobody / started as root: there is neither a user postgres nor nobody to run PostgreSQL as")
-}
+const (
+	settleFor  = 15 * time.Second       // how long a killed server may take to leave its folder
+	retryEvery = 100 * time.Millisecond // between looks at it
+	readyFor   = 60 * time.Second       // how long recovery may take
+	stopFor    = 20 * time.Second       // how long an ordered stop may take
+)
 
 // StartCluster makes the cluster when the folder is empty, starts it and
-// returns when it takes connections. A second start on the same folder is
-// refused while the first lives; leftovers of a killed one are cleaned up and
-// recovered from.
+// returns when it takes connections. While another process serves the folder
+// it fails at once with the other's pid; what a killed one left behind is
+// waited for (15 s at most), cleaned up and recovered from. ctx bounds the
+// start only.
 func StartCluster(ctx context.Context, o ClusterOptions) (*Cluster, error) {
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
-	if o.BinDir == "" {
-		dir, err := FindBinaries()
-		if err != nil {
-			return nil, err
-		}
-		o.BinDir = dir
+	if o.DataDir == "" {
+		return nil, errors.New("start postgresql: DataDir is required")
 	}
 	dir, err := filepath.Abs(o.DataDir)
 	if err != nil {
 		return nil, fmt.Errorf("resolve data folder %s: %w", o.DataDir, err)
 	}
-	cred, err := unprivileged()
+	c := &Cluster{at: layoutOf(dir)}
+	if o.BinDir, err = chooseBinaries(ctx, o.BinDir, c.at.data); err != nil {
+		return nil, err
+	}
+	cred, err := unprivileged(c.at.data)
 	if err != nil {
 		return nil, err
 	}
-	c := &Cluster{dir: dir, socket: socketDir(dir)}
-	for _, d := range []string{dir, c.socket} {
-		if err := ownDir(d, cred); err != nil {
-			return nil, err
-		}
-	}
-	if err := reachable(dir, cred); err != nil {
+	if err := c.at.prepare(cred); err != nil {
 		return nil, err
 	}
-	if err := initialise(ctx, o, dir, cred); err != nil {
+	if c.claim, err = c.at.claim(); err != nil {
 		return nil, err
 	}
-	// After kill -9 the old server may still be shutting down, or its lock
-	// file may name a process that is gone.
-	for attempt := 0; ; attempt++ {
-		if err := c.clearStale(o.BinDir); err != nil {
-			if attempt >= 50 {
-				return nil, err
+	if err := c.run(ctx, o, cred); err != nil {
+		_ = c.claim.Close()
+		return nil, err
+	}
+	o.Log.Info("postgresql started", "component", "pg", "data_dir", dir, "pid", c.PID())
+	return c, nil
+}
+
+// run initialises the folder if need be and starts the server, again and
+// again while an older one is still on its way out.
+func (c *Cluster) run(ctx context.Context, o ClusterOptions, cred *syscall.Credential) error {
+	if err := initialise(ctx, o, c.at.data, cred); err != nil {
+		return err
+	}
+	settle, cancel := context.WithTimeout(ctx, settleFor)
+	defer cancel()
+	for {
+		err := c.at.clearStale()
+		if err == nil {
+			err = c.start(ctx, o, cred)
+			if err == nil {
+				return nil
 			}
-		} else if err = c.start(ctx, o, cred); err == nil {
-			o.Log.Info("postgresql started", "data_dir", dir, "pid", c.cmd.Process.Pid)
-			return c, nil
-		} else if attempt >= 50 || !strings.Contains(err.Error(), "lock file") && !strings.Contains(err.Error(), "shared memory") {
-			return nil, err
+			if !strings.Contains(err.Error(), "lock file") && !strings.Contains(err.Error(), "shared memory") {
+				return err
+			}
 		}
 		select {
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		case <-time.After(200 * time.Millisecond):
+		case <-settle.Done():
+			return errors.Join(err, ctx.Err())
+		case <-time.After(retryEvery):
 		}
 	}
 }
 
-// socketDir keeps the unix socket in the data folder unless its path would be
-// too long for a socket address (107 bytes on Linux).
-func socketDir(dir string) string {
-	if len(dir) < 85 {
-		return filepath.Join(dir, "socket")
-	}
-	h := sha256.Sum256([]byte(dir))
-	return filepath.Join(os.TempDir(), "hotline-"+hex.EncodeToString(h[:6]))
-}
-
-func ownDir(dir string, cred *syscall.Credential) error {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("make folder %s: %w", dir, err)
-	}
-	if cred != nil {
-		if err := os.Chown(dir, int(cred.Uid), int(cred.Gid)); err != nil {
-			return fmt.Errorf("give folder %s to the database user: %w", dir, err)
-		}
-	}
-	return os.Chmod(dir, 0o700)
-}
-
-// reachable checks that the unprivileged user can walk to the data folder.
-func reachable(dir string, cred *syscall.Credential) error {
-	if cred == nil {
-		return nil
-	}
-	for d := filepath.Dir(dir); d != "/"; d = filepath.Dir(d) {
-		info, err := os.Stat(d)
-		if err != nil {
-			return fmt.Errorf("look at folder %s: %w", d, err)
-		}
-		if info.Mode()&0o001 == 0 {
-			return fmt.Errorf("数据库用户无法进入目录 %s，请把数据目录放到别处（如 /var/lib/hotline）/ the database user cannot enter %s; put the data folder elsewhere, for example /var/lib/hotline", d, d)
-		}
-	}
-	return nil
-}
-
-func command(cred *syscall.Credential, name string, args ...string) *exec.Cmd {
-	cmd := exec.Command(name, args...)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: cred, Setpgid: true}
+// command makes a command of the server's user in its own process group, so
+// that the terminal's Ctrl-C does not reach it before us, with an environment
+// that is the same on every machine.
+func command(ctx context.Context, cred *syscall.Credential, dies syscall.Signal, name string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: cred, Setpgid: true, Pdeathsig: dies}
 	cmd.Env = []string{"LC_ALL=C.UTF-8", "PATH=/usr/bin:/bin", "HOME=/nonexistent", "TZ=UTC"}
 	cmd.Dir = "/"
 	return cmd
 }
 
-func initialise(ctx context.Context, o ClusterOptions, dir string, cred *syscall.Credential) error {
-	data := filepath.Join(dir, "data")
+func initialise(ctx context.Context, o ClusterOptions, data string, cred *syscall.Credential) error {
 	if _, err := os.Stat(filepath.Join(data, "PG_VERSION")); err == nil {
 		return nil
 	} else if !errors.Is(err, fs.ErrNotExist) {
@@ -204,14 +135,15 @@ func initialise(ctx context.Context, o ClusterOptions, dir string, cred *syscall
 	if err := os.RemoveAll(fresh); err != nil {
 		return fmt.Errorf("clear %s: %w", fresh, err)
 	}
-	args := []string{"-D", fresh, "-U", "hotline", "-A", "trust", "-E", "UTF8", "--lc-collate=C", "--lc-ctype=C.UTF-8", "--lc-messages=C", "--no-instructions"}
+	// Under LC_CTYPE C Chinese text has no letters; LC_COLLATE C keeps keys in
+	// byte order. Anybody who can enter the socket's folder (0700) is trusted.
+	args := []string{"-D", fresh, "-U", superuser, "-A", "trust", "-E", "UTF8", "--lc-collate=C", "--lc-ctype=C.UTF-8", "--lc-messages=C", "--no-instructions"}
 	if o.Volatile {
-		args = append(args, "--no-sync")
+		args = append(args, "--no-sync", "--wal-segsize=1")
 	}
-	cmd := command(cred, filepath.Join(o.BinDir, "initdb"), args...)
-	stop := context.AfterFunc(ctx, func() { _ = cmd.Process.Kill() })
-	defer stop()
-	if out, err := cmd.CombinedOutput(); err != nil {
+	runtime.LockOSThread() // Pdeathsig goes by thread
+	defer runtime.UnlockOSThread()
+	if out, err := command(ctx, cred, syscall.SIGKILL, filepath.Join(o.BinDir, "initdb"), args...).CombinedOutput(); err != nil {
 		return fmt.Errorf("initdb in %s: %w: %s", fresh, err, bytes.TrimSpace(out))
 	}
 	if err := os.Rename(fresh, data); err != nil {
@@ -220,73 +152,57 @@ func initialise(ctx context.Context, o ClusterOptions, dir string, cred *syscall
 	return nil
 }
 
-// clearStale looks at the lock file of an earlier server. A live server of
-// this folder is an error; a lock that names anything else is removed.
-func (c *Cluster) clearStale(binDir string) error {
-	for _, lock := range []string{filepath.Join(c.dir, "data", "postmaster.pid"), filepath.Join(c.socket, ".s.PGSQL.5432.lock")} {
-		b, err := os.ReadFile(lock)
-		if err != nil {
-			continue
-		}
-		first, _, _ := strings.Cut(string(b), "\n")
-		pid, err := strconv.Atoi(strings.TrimSpace(first))
-		if err == nil && ourServer(pid, filepath.Join(c.dir, "data")) {
-			return fmt.Errorf("该数据目录的数据库已在运行（进程 %d），请先停止另一实例或换一个 --data-dir / the database of this folder is already running (pid %d); stop the other instance or choose another --data-dir", pid, pid)
-		}
-		if err := os.Remove(lock); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("remove stale lock %s: %w", lock, err)
-		}
+// superuser is the one role of a private cluster.
+const superuser = "hotline"
+
+// settings returns the server's settings. They stand on the command line, so
+// that an edited postgresql.conf cannot make the cluster reachable or forget.
+func settings(o ClusterOptions) []string {
+	s := []string{
+		"listen_addresses=", "unix_socket_permissions=0700",
+		"max_connections=100", "shared_buffers=128MB", "max_wal_size=1GB", "wal_compression=on",
+		"timezone=UTC", "log_timezone=UTC", "jit=off", "random_page_cost=1.1",
+		// Statements and DETAIL lines hold people's data: keep them out of the log.
+		"log_min_messages=warning", "log_min_error_statement=panic", "log_error_verbosity=terse", "log_line_prefix=%m [%p] ",
 	}
-	return nil
+	if o.Volatile {
+		return append(s, "fsync=off", "synchronous_commit=off", "full_page_writes=off", "autovacuum=off", "shared_buffers=32MB")
+	}
+	return append(s, "fsync=on", "synchronous_commit=on", "full_page_writes=on")
 }
 
-// ourServer tells whether the process is a postgres with this data folder.
-func ourServer(pid int, data string) bool {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
-	if err != nil {
-		if errors.Is(err, fs.ErrNotExist) && runtime.GOOS == "linux" {
-			return false
-		}
-		return syscall.Kill(pid, 0) == nil
-	}
-	args := strings.Split(string(b), "\x00")
-	for i := range args {
-		if args[i] == "-D" && i+1 < len(args) && args[i+1] == data {
-			return true
-		}
-	}
-	return false
-}
+// maxLog is the size in bytes from which a start puts the log aside.
+const maxLog = 4 << 20
 
 func (c *Cluster) start(ctx context.Context, o ClusterOptions, cred *syscall.Credential) error {
-	durable := "on"
-	if o.Volatile {
-		durable = "off"
-	}
-	args := []string{"-D", filepath.Join(c.dir, "data"), "-k", c.socket, "-p", "5432"}
-	for _, s := range []string{
-		"listen_addresses=", "fsync=" + durable, "synchronous_commit=" + durable, "full_page_writes=" + durable,
-		"max_connections=100", "shared_buffers=128MB", "timezone=UTC", "log_timezone=UTC", "jit=off",
-		"wal_compression=on", "max_wal_size=1GB", "log_min_messages=warning", "random_page_cost=1.1",
-	} {
+	args := []string{"-D", c.at.data, "-k", c.at.socket, "-p", "5432"}
+	for _, s := range settings(o) {
 		args = append(args, "-c", s)
 	}
-	c.cmd = command(cred, filepath.Join(o.BinDir, "postgres"), args...)
 	// SIGINT is PostgreSQL's fast shutdown: committed work is kept and the
-	// next start needs no recovery.
-	c.cmd.SysProcAttr.Pdeathsig = syscall.SIGINT
+	// next start needs no recovery. ctx ends the wait below, not the server.
+	c.cmd = command(context.WithoutCancel(ctx), cred, syscall.SIGINT, filepath.Join(o.BinDir, "postgres"), args...)
+	if info, err := os.Stat(c.at.log); err == nil && info.Size() > maxLog {
+		if err := os.Rename(c.at.log, c.at.log+".old"); err != nil {
+			return fmt.Errorf("put postgres.log aside: %w", err)
+		}
+	}
 	// The server's words go to a file: a pipe would end it when we are killed.
-	said, err := os.OpenFile(filepath.Join(c.dir, "postgres.log"), os.O_CREATE|os.O_TRUNC|os.O_RDWR, 0o600)
+	said, err := os.OpenFile(c.at.log, os.O_CREATE|os.O_APPEND|os.O_RDWR|syscall.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return fmt.Errorf("open postgres.log: %w", err)
 	}
 	defer said.Close()
+	before, err := said.Stat()
+	if err != nil {
+		return fmt.Errorf("look at postgres.log: %w", err)
+	}
 	c.cmd.Stdout, c.cmd.Stderr = said, said
 	c.done = make(chan struct{})
 	started := make(chan error, 1)
 	go func() {
 		// The kernel sends Pdeathsig when the THREAD that made the child
-		// ends, so this thread lives as long as the child.
+		// ends, so this thread lives as long as the child (prctl(2)).
 		runtime.LockOSThread()
 		err := c.cmd.Start()
 		started <- err
@@ -298,21 +214,20 @@ func (c *Cluster) start(ctx context.Context, o ClusterOptions, cred *syscall.Cre
 	if err := <-started; err != nil {
 		return fmt.Errorf("start postgres: %w", err)
 	}
-	deadline := time.NewTimer(60 * time.Second)
+	deadline := time.NewTimer(readyFor)
 	defer deadline.Stop()
-	tick := time.NewTicker(10 * time.Millisecond)
+	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		select {
 		case <-c.done:
-			words, _ := os.ReadFile(said.Name())
-			return fmt.Errorf("postgres ended: %v: %s", c.exit, bytes.TrimSpace(words))
+			words := make([]byte, 4096)
+			n, _ := said.ReadAt(words, before.Size())
+			return fmt.Errorf("postgres ended: %v: %s", c.exit, bytes.TrimSpace(words[:n]))
 		case <-ctx.Done():
-			_ = c.Stop(context.WithoutCancel(ctx))
-			return ctx.Err()
+			return errors.Join(ctx.Err(), c.end(context.WithoutCancel(ctx)))
 		case <-deadline.C:
-			_ = c.Stop(ctx)
-			return errors.New("postgres was not ready after 60 s")
+			return errors.Join(fmt.Errorf("postgres was not ready after %v, see %s", readyFor, c.at.log), c.end(ctx))
 		case <-tick.C:
 			if c.ready() {
 				return nil
@@ -321,17 +236,18 @@ func (c *Cluster) start(ctx context.Context, o ClusterOptions, cred *syscall.Cre
 	}
 }
 
-// ready reads the eighth line of the lock file, where the server says so.
+// ready reads the eighth line of the lock file, where the server says so
+// (PostgreSQL, miscadmin.h: LOCK_FILE_LINE_PM_STATUS).
 func (c *Cluster) ready() bool {
-	b, err := os.ReadFile(filepath.Join(c.dir, "data", "postmaster.pid"))
+	b, err := os.ReadFile(filepath.Join(c.at.data, "postmaster.pid"))
 	if err != nil {
 		return false
 	}
 	lines := strings.Split(string(b), "\n")
-	if len(lines) < 8 || strings.TrimSpace(lines[7]) != "ready" || lines[0] != strconv.Itoa(c.cmd.Process.Pid) {
+	if len(lines) < 8 || strings.TrimSpace(lines[7]) != "ready" || lines[0] != strconv.Itoa(c.PID()) {
 		return false
 	}
-	conn, err := net.Dial("unix", filepath.Join(c.socket, ".s.PGSQL.5432"))
+	conn, err := net.Dial("unix", filepath.Join(c.at.socket, ".s.PGSQL.5432"))
 	if err != nil {
 		return false
 	}
@@ -339,25 +255,72 @@ func (c *Cluster) ready() bool {
 	return true
 }
 
-// DSN returns the connection string of a database of the cluster.
+// DSN returns the connection string of a database of the cluster. A new
+// cluster has only the database "postgres"; see CreateDatabase.
 func (c *Cluster) DSN(db string) string {
-	return fmt.Sprintf("host=%s port=5432 user=hotline dbname=%s", c.socket, db)
+	return fmt.Sprintf("host=%s port=5432 user=%s dbname=%s", quote(c.at.socket), superuser, quote(db))
 }
+
+// quote writes a value of a keyword/value connection string.
+func quote(s string) string {
+	return "'" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(s) + "'"
+}
+
+// CreateDatabase makes a database in UTF-8 with Chinese letters; one that
+// exists is left as it is.
+func (c *Cluster) CreateDatabase(ctx context.Context, db string) error {
+	conn, err := pgx.Connect(ctx, c.DSN("postgres"))
+	if err != nil {
+		return fmt.Errorf("create database %s: %w", db, err)
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	var have bool
+	if err := conn.QueryRow(ctx, hasDatabase, db).Scan(&have); err != nil {
+		return fmt.Errorf("look for database %s: %w", db, err)
+	}
+	if have {
+		return nil
+	}
+	if _, err := conn.Exec(ctx, "create database "+pgx.Identifier{db}.Sanitize()); err != nil {
+		return fmt.Errorf("create database %s: %w", db, err)
+	}
+	return nil
+}
+
+const hasDatabase = `select exists (select from pg_database where datname = $1)`
 
 // PID returns the server's process.
 func (c *Cluster) PID() int { return c.cmd.Process.Pid }
 
-// Stop ends the server in order (fast shutdown) and waits for it, by force
-// after 20 s or when ctx ends. Safe twice.
+// Exited is closed when the server has ended, by Stop or by itself. A program
+// that did not call Stop should then end too.
+func (c *Cluster) Exited() <-chan struct{} { return c.done }
+
+// Stop ends the server in order (fast shutdown: open transactions are rolled
+// back) and waits for it; when ctx ends or 20 s pass, by force, which costs a
+// recovery at the next start but no committed work. Safe twice.
 func (c *Cluster) Stop(ctx context.Context) error {
+	err := c.end(ctx)
+	_ = c.claim.Close()
+	return err
+}
+
+func (c *Cluster) end(ctx context.Context) error {
+	force := time.NewTimer(stopFor)
+	defer force.Stop()
 	_ = c.cmd.Process.Signal(syscall.SIGINT)
 	select {
 	case <-c.done:
 		return nil
 	case <-ctx.Done():
-	case <-time.After(20 * time.Second):
+	case <-force.C:
 	}
 	_ = c.cmd.Process.Signal(syscall.SIGQUIT)
-	<-c.done
+	select {
+	case <-c.done:
+	case <-time.After(5 * time.Second):
+		_ = c.cmd.Process.Kill()
+		<-c.done
+	}
 	return errors.New("postgres did not stop in time and was ended by force")
 }
