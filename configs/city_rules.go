@@ -75,6 +75,8 @@ func (l *cityLoader) source(r record, needed bool) hotline.SourceCode {
 	return code
 }
 
+// catalogue reads the dispatch rules. A row whose lead is the hotline office
+// leaves the matter with its dispatchers.
 func (l *cityLoader) catalogue() {
 	type place struct {
 		category hotline.CategoryCode
@@ -104,6 +106,8 @@ func (l *cityLoader) catalogue() {
 			switch _, ok := l.unitLine[u]; {
 			case !ok:
 				l.note(r.fault("co_units", "单位 %s 不存在", u))
+			case l.unitLine[u].get("kind") == string(hotline.UnitCenter):
+				l.note(r.fault("co_units", "热线中心不作协办单位"))
 			case code == c.Lead:
 				l.note(r.fault("co_units", "协办单位 %s 已是主办单位", u))
 			case slices.Contains(c.CoUnits, u):
