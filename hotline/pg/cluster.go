@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strconv"
 	"strings"
@@ -256,19 +257,24 @@ func (c *Cluster) ready() bool {
 }
 
 // DSN returns the connection string of a database of the cluster. A new
-// cluster has only the database "postgres"; see CreateDatabase.
+// cluster has only the database "postgres"; see EnsureDatabase.
 func (c *Cluster) DSN(db string) string {
 	return fmt.Sprintf("host=%s port=5432 user=%s dbname=%s", quote(c.at.socket), superuser, quote(db))
 }
 
-// quote writes a value of a keyword/value connection string.
+// plain values need no quotes in a keyword/value connection string.
+var plain = regexp.MustCompile(`^[A-Za-z0-9_./-]+$`)
+
 func quote(s string) string {
+	if plain.MatchString(s) {
+		return s
+	}
 	return "'" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(s) + "'"
 }
 
-// CreateDatabase makes a database in UTF-8 with Chinese letters; one that
+// EnsureDatabase makes a database in UTF-8 with Chinese letters; one that
 // exists is left as it is.
-func (c *Cluster) CreateDatabase(ctx context.Context, db string) error {
+func (c *Cluster) EnsureDatabase(ctx context.Context, db string) error {
 	conn, err := pgx.Connect(ctx, c.DSN("postgres"))
 	if err != nil {
 		return fmt.Errorf("create database %s: %w", db, err)
@@ -288,6 +294,26 @@ func (c *Cluster) CreateDatabase(ctx context.Context, db string) error {
 }
 
 const hasDatabase = `select exists (select from pg_database where datname = $1)`
+
+// Running returns the connection string of a database of the cluster that
+// another process runs in a data folder; false when nobody runs one there.
+func Running(dataDir, db string) (dsn string, ok bool) {
+	dir, err := filepath.Abs(dataDir)
+	if err != nil {
+		return "", false
+	}
+	c := &Cluster{at: layoutOf(dir)}
+	b, err := os.ReadFile(filepath.Join(c.at.data, "postmaster.pid"))
+	if err != nil {
+		return "", false
+	}
+	first, _, _ := strings.Cut(string(b), "\n")
+	pid, err := strconv.Atoi(first)
+	if err != nil || pid <= 0 || !serves(pid, c.at.data) {
+		return "", false
+	}
+	return c.DSN(db), true
+}
 
 // PID returns the server's process.
 func (c *Cluster) PID() int { return c.cmd.Process.Pid }
@@ -323,24 +349,4 @@ func (c *Cluster) end(ctx context.Context) error {
 		<-c.done
 	}
 	return errors.New("postgres did not stop in time and was ended by force")
-}
-
-// EnsureDatabase makes the database when it is missing.
-func (c *Cluster) EnsureDatabase(ctx context.Context, name string) error {
-	conn, err := pgx.Connect(ctx, c.DSN("postgres"))
-	if err != nil {
-		return fmt.Errorf("connect to the private cluster: %w", err)
-	}
-	defer conn.Close(ctx)
-	var there bool
-	if err := conn.QueryRow(ctx, `select exists (select 1 from pg_database where datname = $1)`, name).Scan(&there); err != nil {
-		return fmt.Errorf("look for database %s: %w", name, err)
-	}
-	if there {
-		return nil
-	}
-	if _, err := conn.Exec(ctx, "create database "+pgx.Identifier{name}.Sanitize()); err != nil {
-		return fmt.Errorf("make database %s: %w", name, err)
-	}
-	return nil
 }

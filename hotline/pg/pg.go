@@ -12,11 +12,15 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
+	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
@@ -28,13 +32,40 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
+// What a pool gets when its connection string does not say otherwise.
+const (
+	maxConns       = 20
+	connectTimeout = 5 * time.Second
+)
+
 // Open connects and refuses a server this program would silently misbehave
 // on: older than 14, not UTF-8, or with LC_CTYPE C, under which Chinese text
-// has no letters.
+// has no letters. Instants scanned through the pool are UTC. Errors say in
+// both languages what to do and never hold the password.
 func Open(ctx context.Context, dsn string) (*pgxpool.Pool, error) {
 	cfg, err := pgxpool.ParseConfig(dsn)
 	if err != nil {
-		return nil, fmt.Errorf("database_url 无法解析 / cannot parse database_url: %w", err)
+		return nil, fmt.Errorf("database_url 无法解析，应如 postgres://用户:口令@主机:5432/库名 / cannot parse database_url, want postgres://user:password@host:5432/database: %w", err)
+	}
+	if !strings.Contains(dsn, "pool_max_conns") {
+		cfg.MaxConns = max(cfg.MaxConns, maxConns)
+	}
+	if cfg.ConnConfig.ConnectTimeout == 0 {
+		cfg.ConnConfig.ConnectTimeout = connectTimeout
+	}
+	for name, value := range map[string]string{
+		"application_name": "hotline",
+		"timezone":         "UTC",
+		// A transaction somebody forgot would hold back vacuum and its locks.
+		"idle_in_transaction_session_timeout": "60000",
+	} {
+		if _, ok := cfg.ConnConfig.RuntimeParams[name]; !ok {
+			cfg.ConnConfig.RuntimeParams[name] = value
+		}
+	}
+	cfg.AfterConnect = func(_ context.Context, conn *pgx.Conn) error {
+		scanUTC(conn.TypeMap())
+		return nil
 	}
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)
 	if err != nil {
@@ -45,6 +76,13 @@ func Open(ctx context.Context, dsn string) (*pgxpool.Pool, error) {
 		return nil, err
 	}
 	return pool, nil
+}
+
+// scanUTC makes timestamptz columns scan as UTC and not as the machine's zone.
+func scanUTC(m *pgtype.Map) {
+	t := &pgtype.Type{Name: "timestamptz", OID: pgtype.TimestamptzOID, Codec: &pgtype.TimestamptzCodec{ScanLocation: time.UTC}}
+	m.RegisterType(t)
+	m.RegisterType(&pgtype.Type{Name: "_timestamptz", OID: pgtype.TimestamptzArrayOID, Codec: &pgtype.ArrayCodec{ElementType: t}})
 }
 
 const serverFacts = `select current_setting('server_version_num')::int, current_setting('server_encoding'), datctype from pg_database where datname = current_database()`
@@ -83,19 +121,26 @@ func SchemaHash() string {
 	return hex.EncodeToString(h.Sum(nil)[:8])
 }
 
-// Migrate brings the schema up to date; several nodes may call it at once.
-// A database newer than the binary is refused.
+// Migrate brings the schema up to date, each file in its own transaction;
+// several nodes may call it at once, one works and the others wait. A database
+// newer than the program is refused.
 func Migrate(ctx context.Context, pool *pgxpool.Pool) error {
-	db := stdlib.OpenDBFromPool(pool)
-	defer db.Close()
 	files, err := fs.Sub(migrations, "migrations")
 	if err != nil {
-		return err
+		return fmt.Errorf("read migrations: %w", err)
 	}
-	locker, err := lock.NewPostgresSessionLocker()
+	return migrate(ctx, pool, files)
+}
+
+func migrate(ctx context.Context, pool *pgxpool.Pool, files fs.FS) error {
+	db := stdlib.OpenDBFromPool(pool)
+	defer db.Close()
+	// Look each second for five minutes: the node that works may take long.
+	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 300))
 	if err != nil {
 		return fmt.Errorf("make migration lock: %w", err)
 	}
+	// Rooms number their files ahead of time, so a lower one may come later.
 	p, err := goose.NewProvider(goose.DialectPostgres, db, files, goose.WithSessionLocker(locker), goose.WithAllowOutofOrder(true))
 	if err != nil {
 		return fmt.Errorf("read migrations: %w", err)
@@ -106,38 +151,55 @@ func Migrate(ctx context.Context, pool *pgxpool.Pool) error {
 	}
 	sources := p.ListSources()
 	if newest := sources[len(sources)-1].Version; have > newest {
-		return fmt.Errorf("数据库结构版本 %d 比程序（%d）新，请使用新版程序 / the schema (%d) is newer than this program (%d); run the newer program", have, newest, have, newest)
+		return fmt.Errorf("数据库结构版本 %[1]d 比程序（%[2]d）新，请使用新版程序 / the schema (%[1]d) is newer than this program (%[2]d); run the newer program", have, newest)
 	}
 	if _, err := p.Up(ctx); err != nil {
-		return fmt.Errorf("migrate: %w", err)
+		return fmt.Errorf("升级数据库结构 / migrate: %w", err)
 	}
 	return nil
 }
 
 // Code turns a driver error into a hotline.Error where somebody reacts to the
-// kind: a clash is a Conflict, a lost connection Unavailable, no row NotFound.
-// Other errors and nil pass unchanged.
+// kind: no row is NotFound; a unique key, a serialisation failure or a deadlock
+// Conflict; a lost connection, a full or stopping server or a failed dial
+// Unavailable. nil, hotline errors and all others pass unchanged.
 func Code(err error) error {
 	if err == nil {
 		return nil
+	}
+	if _, ok := errors.AsType[*hotline.Error](err); ok {
+		return err
 	}
 	if errors.Is(err, pgx.ErrNoRows) {
 		return &hotline.Error{Code: hotline.NotFound, Message: "没有找到", Err: err}
 	}
 	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
 		switch {
-		case e.Code == "23505", e.Code[:2] == "40": // unique_violation; transaction_rollback class
+		case e.Code == "23505", strings.HasPrefix(e.Code, "40"): // unique_violation; transaction_rollback class
 			return &hotline.Error{Code: hotline.Conflict, Message: "数据已被他人更改，请刷新后再试", Err: err}
-		case e.Code[:2] == "08", e.Code[:2] == "57", e.Code[:2] == "53": // connection, operator intervention, resources
-			return &hotline.Error{Code: hotline.Unavailable, Message: "数据库暂不可用，请稍后再试", Err: err}
+		case e.Code == "57014": // query_canceled: the caller gave up or a statement ran too long
+			return err
+		case strings.HasPrefix(e.Code, "08"), strings.HasPrefix(e.Code, "57"), strings.HasPrefix(e.Code, "53"):
+			// connection_exception, operator_intervention, insufficient_resources
+			return unavailable(err)
 		}
 		return err
 	}
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
 	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok {
-		return &hotline.Error{Code: hotline.Unavailable, Message: "数据库暂不可用，请稍后再试", Err: err}
+		return unavailable(err)
 	}
 	if _, ok := errors.AsType[net.Error](err); ok {
-		return &hotline.Error{Code: hotline.Unavailable, Message: "数据库暂不可用，请稍后再试", Err: err}
+		return unavailable(err)
+	}
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || pgconn.SafeToRetry(err) {
+		return unavailable(err)
 	}
 	return err
+}
+
+func unavailable(err error) error {
+	return &hotline.Error{Code: hotline.Unavailable, Message: "数据库暂不可用，请稍后再试", Err: err}
 }

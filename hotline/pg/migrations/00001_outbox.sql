@@ -5,7 +5,7 @@ create table outbox (
   topics  text[] not null,
   kind    text not null,
   key     text not null,
-  payload jsonb not null,
+  payload json not null,
   at      timestamptz not null default clock_timestamp()
 );
 create table stream (  -- written by the relay only: pos is dense and in commit order
@@ -14,7 +14,7 @@ create table stream (  -- written by the relay only: pos is dense and in commit 
   topics  text[] not null,
   kind    text not null,
   key     text not null,
-  payload jsonb not null
+  payload json not null
 );
 create table reader_cursor (
   name text primary key,
