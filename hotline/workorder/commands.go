@@ -71,7 +71,7 @@ func (s *Service) Dispatch(ctx context.Context, p hotline.Principal, id hotline.
 	if err := s.checkPlan(plan); err != nil {
 		return nil, err
 	}
-	return s.command(ctx, p, id, version, func(c *change) error {
+	return s.command(ctx, p, id, &version, func(c *change) error {
 		started, err := s.start(&c.after.WorkOrder, c.now, hotline.ClockSign, hotline.ClockContact, hotline.ClockResolve)
 		if err != nil {
 			return err
@@ -112,7 +112,7 @@ func (s *Service) checkPlan(plan hotline.Plan) error {
 // (转人工派单). Errors: NotFound, Conflict when it was recorded before or the
 // order went out, *StaleError.
 func (s *Service) MarkUnmatched(ctx context.Context, id hotline.OrderID, version int, reason hotline.Reason) error {
-	_, err := s.command(ctx, hotline.System, id, version, func(c *change) error {
+	_, err := s.command(ctx, hotline.System, id, &version, func(c *change) error {
 		return c.add(hotline.EventUnmatched, Unmatched{Reason: reason})
 	})
 	return err
@@ -122,7 +122,7 @@ func (s *Service) MarkUnmatched(ctx context.Context, id hotline.OrderID, version
 // signature moves the order on and stops the sign clock, a co-unit signs its
 // own share. Errors: NotFound, Forbidden, Conflict, *StaleError.
 func (s *Service) Sign(ctx context.Context, p hotline.Principal, id hotline.OrderID, version int) (*hotline.WorkOrder, error) {
-	return s.command(ctx, p, id, version, func(c *change) error {
+	return s.command(ctx, p, id, &version, func(c *change) error {
 		data := Signed{}
 		if i, ok := c.eyes.unsigned(&c.after.WorkOrder); ok {
 			a := c.after.Assignments[i]
@@ -156,7 +156,7 @@ func (s *Service) Reply(ctx context.Context, p hotline.Principal, id hotline.Ord
 	if err := f.err(); err != nil {
 		return nil, err
 	}
-	return s.command(ctx, p, id, version, func(c *change) error {
+	return s.command(ctx, p, id, &version, func(c *change) error {
 		lead, _ := c.after.Lead()
 		data := Replied{Unit: lead.Unit, Text: in.Text, Solved: in.Solved}
 		contacted := c.now
@@ -199,7 +199,7 @@ func (s *Service) Callback(ctx context.Context, p hotline.Principal, id hotline.
 	if err := in.check(); err != nil {
 		return nil, err
 	}
-	return s.command(ctx, p, id, version, func(c *change) error {
+	return s.command(ctx, p, id, &version, func(c *change) error {
 		outcome := OutcomeUnreached
 		if in.Reached {
 			outcome = OutcomeSatisfied
@@ -253,7 +253,7 @@ func (s *Service) Recompute(ctx context.Context) (int, error) {
 		}
 		for _, id := range ids {
 			n := 0
-			if _, err := s.command(ctx, hotline.System, id, anyVersion, func(c *change) error {
+			if _, err := s.command(ctx, hotline.System, id, nil, func(c *change) error {
 				n = 0
 				return s.recompute(c, &n)
 			}); err != nil {

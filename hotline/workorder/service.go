@@ -155,12 +155,10 @@ func (s *Service) deadline(o *hotline.WorkOrder, k hotline.ClockKind, t time.Tim
 	return d, true, nil
 }
 
-// anyVersion lets a command of the program act on whatever version there is.
-const anyVersion = -1
-
-// command runs one change on an existing order: lock, see, compare versions,
-// decide, store. A decide that writes no event changes nothing.
-func (s *Service) command(ctx context.Context, p hotline.Principal, id hotline.OrderID, version int, decide func(*change) error) (*hotline.WorkOrder, error) {
+// command runs one change on an existing order: lock, see, compare versions
+// (nil: whatever version there is), decide, store. A decide that writes no
+// event changes nothing.
+func (s *Service) command(ctx context.Context, p hotline.Principal, id hotline.OrderID, version *int, decide func(*change) error) (*hotline.WorkOrder, error) {
 	e := look(s.directory(), p)
 	var out *hotline.WorkOrder
 	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
@@ -171,8 +169,8 @@ func (s *Service) command(ctx context.Context, p hotline.Principal, id hotline.O
 		if r == nil || !e.sees(&r.WorkOrder) {
 			return errUnknown
 		}
-		if version != anyVersion && version != r.Version {
-			return s.stale(ctx, tx, e, r, version)
+		if version != nil && *version != r.Version {
+			return s.stale(ctx, tx, e, r, *version)
 		}
 		c := newChange(r, e, s.now())
 		if err := decide(c); err != nil {
