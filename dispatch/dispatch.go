@@ -8,7 +8,6 @@
 package dispatch
 
 import (
-	"fmt"
 	"sync/atomic"
 	"time"
 
@@ -92,15 +91,4 @@ func limitFor(limits []hotline.Limit, kind hotline.ClockKind, o *hotline.WorkOrd
 		}
 	}
 	return best, found
-}
-
-// Workdays adds working days to a day for the command line. The note, empty
-// when there is nothing to say, tells in both languages that a year on the way
-// has no published calendar yet.
-func Workdays(years []hotline.YearCalendar, from hotline.Date, add int) (d hotline.Date, note string) {
-	d, provisional := workcal.New(years).AddWorkdays(from, add)
-	if provisional {
-		note = fmt.Sprintf("暂定：途经的年份尚无放假安排，仅按周末推算，通知载入后可能变动 / provisional: a year between %s and %s has no published calendar yet", from, d)
-	}
-	return d, note
 }

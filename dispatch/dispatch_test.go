@@ -86,21 +86,6 @@ func TestRulesFollowTheDirectory(t *testing.T) {
 	}
 }
 
-func TestWorkdays(t *testing.T) {
-	t.Parallel()
-	c := xuancheng(t)().City
-	for from, want := range map[string]string{"2026-02-13": "2026-02-25", "2026-12-31": "2027-01-05"} {
-		d, err := hotline.ParseDate(from)
-		if err != nil {
-			t.Fatal(err)
-		}
-		got, note := Workdays(c.Calendar, d, 3)
-		if got.String() != want || (note != "") != (from == "2026-12-31") {
-			t.Errorf("%s + 3 = %s, %q", from, got, note)
-		}
-	}
-}
-
 // ledger is a ledger of one order that answers as the real one does.
 type ledger struct {
 	order      hotline.WorkOrder
