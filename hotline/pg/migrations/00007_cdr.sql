@@ -30,6 +30,7 @@ create index call_agent on call (agent_id, arrived_at desc, id desc);
 create index call_end_reason on call (end_reason, arrived_at desc, id desc);
 create index call_original on call (original_number, arrived_at desc, id desc);
 create index call_source on call (source, arrived_at desc, id desc);
+create index call_person on call (person_id, arrived_at desc, id desc);
 create index call_open on call (node) where ended_at is null;
 
 create table call_fact (
