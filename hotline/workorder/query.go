@@ -48,13 +48,19 @@ type Query struct {
 	DueTo        time.Time
 	Overdue      bool       // not replied though its handling limit has passed
 	OverdueAt    *time.Time // the same, as it stood at that instant
-	Agent        hotline.AccountID
-	PersonID     int64
-	CallID       hotline.CallID // the call it was opened on
-	Direct       *bool          // answered on the spot, or not
-	Cursor       string         // Page.Next of the page before; "": the first page
-	Limit        int            // 1 to 200; zero: 50
-	WithTotal    bool
+	// ResolveDueFrom and ResolveDueTo bound the handling limit itself,
+	// whether the order was replied to or not.
+	ResolveDueFrom time.Time
+	ResolveDueTo   time.Time
+	OnTime         *bool // replied by the handling limit, or not; orders without one are in neither
+	Satisfaction   []int // marks of the callback, 1 to 5; 0 is not rated
+	Agent          hotline.AccountID
+	PersonID       int64
+	CallID         hotline.CallID // the call it was opened on
+	Direct         *bool          // answered on the spot, or not
+	Cursor         string         // Page.Next of the page before; "": the first page
+	Limit          int            // 1 to 200; zero: 50
+	WithTotal      bool
 }
 
 // Page is one page of a list.
@@ -231,6 +237,9 @@ func (s *Service) desk(st *statement, e eyes, q Query) error {
 		return hotline.Errorf(hotline.Forbidden, "您没有查看工单的权限")
 	}
 	units := e.units
+	if e.center { // a person of both sees everything
+		units = nil
+	}
 	if q.Unit != "" {
 		if !e.center && !e.holds(q.Unit) {
 			return hotline.Errorf(hotline.Forbidden, "只能查看本单位及下级单位的工单")
@@ -283,6 +292,18 @@ func (s *Service) instants(st *statement, q Query) {
 	}
 	if !q.DueTo.IsZero() {
 		st.and(`closed_at is null and next_due_at < ?`, q.DueTo)
+	}
+	if !q.ResolveDueFrom.IsZero() {
+		st.and(`resolve_due_at >= ?`, q.ResolveDueFrom)
+	}
+	if !q.ResolveDueTo.IsZero() {
+		st.and(`resolve_due_at < ?`, q.ResolveDueTo)
+	}
+	if q.OnTime != nil {
+		st.and(`resolve_due_at is not null and coalesce(replied_at <= resolve_due_at, false) = ?`, *q.OnTime)
+	}
+	if len(q.Satisfaction) > 0 {
+		st.and(`satisfaction = any(?)`, q.Satisfaction)
 	}
 	if q.Overdue {
 		st.and(condOverdue, s.now())

@@ -1,0 +1,190 @@
+// Package compose turns figures into documents: the daily summary as one
+// self-contained, printable A4 page with its bars drawn in it. Same figures,
+// same bytes. reports calls it; it may import hotline and reports/stats, does
+// no I/O but the writer's and starts no goroutine.
+package compose
+
+import (
+	_ "embed"
+	"fmt"
+	"html/template"
+	"io"
+	"strings"
+	"time"
+
+	"hotline12345/hotline"
+	"hotline12345/reports/stats"
+)
+
+//go:embed daily.tmpl.html
+var dailyPage string
+
+var daily = template.Must(template.New("daily").Funcs(template.FuncMap{
+	"number": thousands, "rate": rate, "duration": duration, "delta": delta, "date": date, "clock": clock,
+	"share": share, "bars": bars, "hours": hourChart, "paragraphs": paragraphs, "inc": func(i int) int { return i + 1 },
+	"len64":     func(o []stats.OverdueOrder) int64 { return int64(len(o)) },
+	"breakdown": func(head string, rows []stats.Row) breakdown { return breakdown{head, rows} },
+}).Parse(dailyPage))
+
+// none is printed where there is nothing to divide by (domain.md §7.6).
+const none = "—"
+
+// page is what the template sees.
+type page struct {
+	*stats.Daily
+	Title, Number string
+	F             map[string]stats.Figure // by key
+}
+
+// Daily writes the daily summary. Its links are paths of the console.
+func Daily(w io.Writer, d *stats.Daily) error {
+	p := page{Daily: d, Title: Title(d.City), Number: Number(d.Day), F: map[string]stats.Figure{}}
+	for _, f := range d.Figures {
+		p.F[string(f.Key)] = f
+	}
+	if err := daily.Execute(w, p); err != nil {
+		return fmt.Errorf("write daily summary: %w", err)
+	}
+	return nil
+}
+
+// Title is the name of the daily summary of a city.
+func Title(city string) string { return city + "12345政务服务便民热线每日汇总" }
+
+// Number is the issue's number: the days of a year are counted, so there is
+// neither gap nor clash. "〔2026〕第 327 期".
+func Number(d hotline.Date) string {
+	return fmt.Sprintf("〔%d〕第 %d 期", d.Year, d.Start().In(hotline.Shanghai).YearDay())
+}
+
+// thousands writes 12345 as "12,345".
+func thousands(n int64) string {
+	s := fmt.Sprint(n)
+	if n < 0 {
+		return "-" + thousands(-n)
+	}
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
+// rate writes a rate with one decimal, "—" on an empty base.
+func rate(f stats.Figure) string { return share(f.Num, f.Den) }
+
+// share writes n of all as a percentage with one decimal, half up, "—" when
+// all is zero or less.
+func share(n, all int64) string {
+	if all <= 0 {
+		return none
+	}
+	tenths := (n*1000*2 + all) / (all * 2)
+	return fmt.Sprintf("%d.%d%%", tenths/10, tenths%10)
+}
+
+// duration writes a mean of seconds as "1 分 05 秒", "—" on an empty base.
+func duration(f stats.Figure) string {
+	if f.Den <= 0 {
+		return none
+	}
+	s := (f.Num*2 + f.Den) / (f.Den * 2)
+	switch {
+	case s >= 3600:
+		return fmt.Sprintf("%d 小时 %02d 分", s/3600, s%3600/60)
+	case s >= 60:
+		return fmt.Sprintf("%d 分 %02d 秒", s/60, s%60)
+	}
+	return fmt.Sprintf("%d 秒", s)
+}
+
+// delta says how now compares with before: "上升 12.5%"; "—" when there was
+// nothing before.
+func delta(now, before stats.Figure) string {
+	switch {
+	case before.Num == 0:
+		return none
+	case now.Num > before.Num:
+		return "上升 " + share(now.Num-before.Num, before.Num)
+	case now.Num < before.Num:
+		return "下降 " + share(before.Num-now.Num, before.Num)
+	}
+	return "持平"
+}
+
+var weekdays = [...]string{"日", "一", "二", "三", "四", "五", "六"}
+
+// date writes "2026年11月22日（星期日）".
+func date(d hotline.Date) string {
+	return fmt.Sprintf("%d年%d月%d日（星期%s）", d.Year, int(d.Month), d.Day, weekdays[d.Weekday()])
+}
+
+// clock writes an instant as "11月22日 07:30".
+func clock(t time.Time) string { return t.In(hotline.Shanghai).Format("1月2日 15:04") }
+
+// paragraphs is the one-sentence reading of the day under the first heading.
+func paragraphs(p page) []string {
+	accepted, direct := p.Figure(stats.OrdersAccepted), p.Figure(stats.OrdersDirect)
+	out := []string{fmt.Sprintf("%s，热线呼入 %s 次，人工接通 %s 次，接通率 %s；受理群众诉求 %s 件，其中当场办结 %s 件，转承办单位办理 %s 件。",
+		date(p.Day), thousands(p.Figure(stats.CallsOffered).Num), thousands(p.Figure(stats.CallsAnswered).Num), rate(p.Figure(stats.AnswerRate)),
+		thousands(accepted.Num), thousands(direct.Num), thousands(accepted.Num-direct.Num))}
+	if n := p.Figure(stats.OrdersOverdue).Num; n > 0 {
+		out = append(out, fmt.Sprintf("截至当日 24 时，逾期未办结工单 %s 件，请有关承办单位抓紧办理。", thousands(n)))
+	}
+	return out
+}
+
+// breakdown is one table of parts.
+type breakdown struct {
+	Head string
+	Rows []stats.Row
+}
+
+// bar is one bar of a breakdown, ready to draw.
+type bar struct {
+	stats.Row
+	Width float64 // 0 to 100, the longest bar is 100
+	Share string
+}
+
+// bars scales rows to the longest one.
+func bars(rows []stats.Row) []bar {
+	most, all := int64(0), int64(0)
+	for _, r := range rows {
+		most, all = max(most, r.Count), all+r.Count
+	}
+	out := make([]bar, len(rows))
+	for i, r := range rows {
+		out[i] = bar{Row: r, Share: share(r.Count, all)}
+		if most > 0 {
+			out[i].Width = float64(r.Count*1000/most) / 10
+		}
+	}
+	return out
+}
+
+// hourChart draws calls by hour: grey for all that came, red for those an
+// agent took. Each column links to its calls.
+func hourChart(hours []stats.Hour) template.HTML {
+	const width, height, foot = 640, 150, 18
+	most := int64(1)
+	for _, h := range hours {
+		most = max(most, h.Offered)
+	}
+	step := float64(width) / float64(max(len(hours), 1))
+	tall := func(n int64) float64 { return float64(n) / float64(most) * (height - foot - 16) }
+	var b strings.Builder
+	fmt.Fprintf(&b, `<svg class="hours" viewBox="0 0 %d %d" role="img" aria-label="分时段呼入与接通">`, width, height)
+	for i, h := range hours {
+		x := float64(i) * step
+		fmt.Fprintf(&b, `<a href="%s" target="_top"><title>%s 时：呼入 %d，接通 %d</title>`, template.HTMLEscapeString(h.Link), h.From.In(hotline.Shanghai).Format("15"), h.Offered, h.Answered)
+		fmt.Fprintf(&b, `<rect x="%.1f" y="0" width="%.1f" height="%d" fill="#fff" fill-opacity="0"/>`, x, step, height-foot)
+		fmt.Fprintf(&b, `<rect x="%.1f" y="%.1f" width="%.1f" height="%.1f" fill="#c9c9c9"/>`, x+3, height-foot-tall(h.Offered), step-6, tall(h.Offered))
+		fmt.Fprintf(&b, `<rect x="%.1f" y="%.1f" width="%.1f" height="%.1f" fill="#b3261e"/>`, x+3, height-foot-tall(h.Answered), step-6, tall(h.Answered))
+		if h.Offered > 0 {
+			fmt.Fprintf(&b, `<text x="%.1f" y="%.1f">%d</text>`, x+step/2, height-foot-tall(h.Offered)-3, h.Offered)
+		}
+		fmt.Fprintf(&b, `<text x="%.1f" y="%d">%s</text></a>`, x+step/2, height-4, h.From.In(hotline.Shanghai).Format("15"))
+	}
+	b.WriteString(`</svg>`)
+	return template.HTML(b.String())
+}
