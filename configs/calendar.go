@@ -63,6 +63,10 @@ func readCalendar(file string, src []byte, year int) (hotline.YearCalendar, []Fa
 		Off    []string `json:"off"`
 		Work   []string `json:"work"`
 	}
+	src = withoutMark(src)
+	if f, ok := notUTF8(file, src); ok {
+		return hotline.YearCalendar{}, []Fault{f}
+	}
 	d := json.NewDecoder(bytes.NewReader(src))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&raw); err != nil {

@@ -10,6 +10,12 @@ import (
 	"time"
 )
 
+// What a node's name may be: it stands in file names, Redis keys and metrics.
+const (
+	nodeLetters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-"
+	maxNode     = 63
+)
+
 // checkConfig notes every value that breaks a rule.
 func checkConfig(r *reader, c Config) {
 	listen := func(path, env, addr string) {
@@ -62,7 +68,7 @@ func checkConfig(r *reader, c Config) {
 	if c.City == "" {
 		r.fault("city", "必填：xuancheng 或城市数据目录")
 	}
-	if !regexp.MustCompile(`^[A-Za-z0-9._-]{1,63}$`).MatchString(c.Node) {
+	if c.Node == "" || len(c.Node) > maxNode || strings.Trim(c.Node, nodeLetters) != "" {
 		r.fault("node", "须为 1 到 63 个字母、数字、点、下划线或连字符")
 	}
 	if !cronFields(c.Reports.DailyAt) {

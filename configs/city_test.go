@@ -206,6 +206,7 @@ func TestCityFaults(t *testing.T) {
 		{"header", "units.csv", "code,name\n", []string{"units.csv:1: 首行须为 code,parent,"}},
 		{"empty", "sources.csv", "", []string{"sources.csv: 文件为空"}},
 		{"columns", "lines.csv", "number,name,source\n12345,热线\n", []string{"lines.csv:2: 应有 3 列，实有 2 列"}},
+		{"GBK", "lines.csv", "number,name,source\n12345,\xc8\xc8\xcf\xdf,01\n", []string{"lines.csv:2: 不是 UTF-8 编码"}},
 		{"lines", "lines.csv", "number,name,source\n12345,热线,01\n12345,又一,01\n12 3,坏,77\n", []string{
 			"lines.csv:3 number: 12345 与第 2 行重复", "lines.csv:4 number: 须为 1 到 16 位数字", "lines.csv:4 source: 来源 \"77\" 不存在"}},
 		{"catalogue", "catalogue.csv", catalogue + "0101,7777,999999,,NOBODY,CGJ;CGJ;NIX,\nA,0101,,,ZJJ,ZJJ,依据\nB,0101,,词,ZJJ,,依据\nC,0101,,词,ZJJ,,依据\n", []string{
@@ -256,7 +257,7 @@ func itoa(n int) string { return strconv.Itoa(n) }
 func TestOperatorsFilesReplaceOneByOne(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	write(t, filepath.Join(dir, "lines.csv"), "\xef\xbb\xbfnumber,name,source\n12345,只有一条,01\n")
+	write(t, filepath.Join(dir, "lines.csv"), "\xef\xbb\xbfnumber,name,source\r\n12345,只有一条,01\r\n")
 	write(t, filepath.Join(dir, "calendar", "2027.json"), `{"year": 2027, "source": "通知", "off": ["2027-01-01"], "work": []}`)
 	c, err := LoadCity(dir)
 	if err != nil {

@@ -139,14 +139,26 @@ func load(path string, env func(string) (string, bool)) (Config, error) {
 		}
 	}
 	if c.Node == "" {
-		c.Node, err = os.Hostname()
-		if err != nil || c.Node == "" {
-			c.Node = "hotline"
-		}
+		c.Node = hostName()
 	}
 	checkConfig(r, c)
 	if err := r.err(); err != nil {
 		return Config{}, err
 	}
 	return c, nil
+}
+
+// hostName returns the host's name as a node's name: characters a node may not
+// have become hyphens.
+func hostName() string {
+	name, err := os.Hostname()
+	if err != nil || name == "" {
+		return "hotline"
+	}
+	return strings.Map(func(r rune) rune {
+		if strings.ContainsRune(nodeLetters, r) {
+			return r
+		}
+		return '-'
+	}, name[:min(len(name), maxNode)])
 }

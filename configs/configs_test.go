@@ -38,7 +38,7 @@ func TestLoadDefaults(t *testing.T) {
 
 func TestLoadOverlaysFileAndEnvironment(t *testing.T) {
 	t.Parallel()
-	path := write(t, filepath.Join(t.TempDir(), "h.yaml"), `
+	path := write(t, filepath.Join(t.TempDir(), "h.yaml"), "\xef\xbb\xbf"+`# mark of a Windows editor
 http: {addr: "localhost:9000"}
 sip:
   trunks:
@@ -107,6 +107,8 @@ database_url: mysql://root:secret@db/x
 		{"key given twice", "node: a\nnode: b\n", []string{"不是合法的 YAML"}},
 		{"alias", "node: &x a\ncity: *x\n", []string{"node: 不支持锚点、别名与标签", "city: 不支持锚点、别名与标签"}},
 		{"a list at the top", "- a\n", []string{": 须为键值表"}},
+		{"not UTF-8", "node: a\ncity: \xd0\xfb\xb3\xc7\n", []string{":2: 不是 UTF-8 编码"}},
+		{"a node's name that is no file name", "node: a/b\n", []string{":1:7 node: 须为 1 到 63 个字母"}},
 		{"two documents", "node: a\n---\nnode: b\n", []string{"只能有一个 YAML 文档"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // record is one row of a table with its place in the file.
@@ -34,10 +35,28 @@ func (r record) fault(column, format string, args ...any) Fault {
 	return Fault{File: r.file, Line: r.line, Field: column, Message: fmt.Sprintf(format, args...)}
 }
 
-// readTable reads a CSV file whose first row must be exactly the header. A
-// byte order mark, as spreadsheets write it, is dropped.
+// withoutMark drops the byte order mark that spreadsheets and editors write.
+func withoutMark(src []byte) []byte { return bytes.TrimPrefix(src, []byte("\xef\xbb\xbf")) }
+
+// notUTF8 finds the first line that is not UTF-8: what a spreadsheet on a
+// Chinese system saves as plain CSV is GBK.
+func notUTF8(file string, src []byte) (Fault, bool) {
+	line := 0
+	for l := range bytes.Lines(src) {
+		line++
+		if !utf8.Valid(l) {
+			return Fault{File: file, Line: line, Message: "不是 UTF-8 编码，请另存为 UTF-8（表格软件中选“CSV UTF-8”）"}, true
+		}
+	}
+	return Fault{}, false
+}
+
+// readTable reads a CSV file whose first row must be exactly the header.
 func readTable(file string, src []byte, header []string) ([]record, []Fault) {
-	src = bytes.TrimPrefix(src, []byte("\xef\xbb\xbf"))
+	src = withoutMark(src)
+	if f, ok := notUTF8(file, src); ok {
+		return nil, []Fault{f}
+	}
 	r := csv.NewReader(bytes.NewReader(src))
 	r.FieldsPerRecord = -1
 	var rows []record

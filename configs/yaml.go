@@ -48,6 +48,11 @@ func (r *reader) faultAt(n ast.Node, path, format string, args ...any) {
 // decode reads src over *to, a pointer to a struct: keys that are absent or
 // null leave their fields as they are, lists replace as a whole.
 func (r *reader) decode(src []byte, to any) {
+	src = withoutMark(src)
+	if f, ok := notUTF8(r.file, src); ok {
+		r.faults = append(r.faults, f)
+		return
+	}
 	file, err := parser.ParseBytes(src, 0)
 	if err != nil {
 		f := Fault{File: r.file, Message: "不是合法的 YAML"}
