@@ -22,7 +22,7 @@ import (
 
 // Audit keeps who looked at what, and why; hotline/auth answers it.
 type Audit interface {
-	Audit(ctx context.Context, p hotline.Principal, action, subject string, detail map[string]any) error
+	Audit(ctx context.Context, p hotline.Principal, action, subject string, detail any) error
 }
 
 // Options are the parts of a Service; all are required.
@@ -93,6 +93,12 @@ func (s *Service) Register(ctx context.Context, phone hotline.Phone, name string
 		}
 	}
 	return id, nil
+}
+
+// Caller returns the person behind a call, made when the number is new; zero
+// for a withheld number.
+func (s *Service) Caller(ctx context.Context, phone hotline.Phone) (int64, error) {
+	return s.Register(ctx, phone, "")
 }
 
 // ByPhone finds the person with the phone. False when there is none or the

@@ -26,7 +26,7 @@ type auditor struct {
 	fail error
 }
 
-func (a *auditor) Audit(_ context.Context, p hotline.Principal, action, subject string, detail map[string]any) error {
+func (a *auditor) Audit(_ context.Context, p hotline.Principal, action, subject string, detail any) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.rows = append(a.rows, fmt.Sprint(p.ID, action, subject, detail))
@@ -78,6 +78,9 @@ func TestRegisterFindsTheSamePersonByAnyWritingOfTheNumber(t *testing.T) {
 	}
 	if p, _ := s.Person(t.Context(), id); p.Name != "李*" {
 		t.Errorf("the newer name was not kept: %+v", p)
+	}
+	if got, err := s.Caller(t.Context(), "05633021234"); got == 0 || got == id || err != nil {
+		t.Errorf("Caller of a new number = %d, %v", got, err)
 	}
 	if id, err := s.Register(t.Context(), "anonymous", ""); id != 0 || err != nil {
 		t.Errorf("Register of nobody = %d, %v", id, err)

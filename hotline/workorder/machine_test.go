@@ -89,7 +89,7 @@ func TestEveryStateEventAndRole(t *testing.T) {
 						want = hotline.Conflict
 					case !slices.ContainsFunc(rows, mine):
 						want = hotline.Forbidden
-					case !mine(row), p.Has(hotline.RoleUnit) && p.Unit == "JYTYJ":
+					case !mine(row), p.ID == department.ID, p.ID == officeUnit.ID:
 						want = hotline.Conflict // the row of another role, or not this unit's order
 					case p.ID == township.ID && row.Guard.Name == "unsigned_co":
 						want = hotline.Conflict // the co-unit is the county, above the township

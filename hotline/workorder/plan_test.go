@@ -164,7 +164,7 @@ func TestPagesCoverEachListOnce(t *testing.T) {
 		want int
 	}{
 		{dispatcher, Query{Desk: DeskDispatch}, 6}, {caller, Query{Desk: DeskCallback}, 5}, {township, Query{Desk: DeskUnit}, 12},
-		{department, Query{Desk: DeskUnit}, 12}, {leader, Query{Desk: DeskUnit, Unit: "341802"}, 12}, {leader, Query{}, 23}, {township, Query{}, 17},
+		{both, Query{}, 23}, {both, Query{Desk: DeskUnit}, 12}, {department, Query{Desk: DeskUnit}, 12}, {leader, Query{Desk: DeskUnit, Unit: "341802"}, 12}, {leader, Query{}, 23}, {township, Query{}, 17},
 		{leader, Query{Unit: "JYTYJ"}, 17}, {leader, Query{Lead: "JYTYJ"}, 0}, {leader, Query{Lead: "341802001"}, 17},
 		{leader, Query{States: []hotline.OrderState{hotline.Signed, hotline.Dispatched}}, 12},
 	} {

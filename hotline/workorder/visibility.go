@@ -27,7 +27,8 @@ func look(d *hotline.Directory, p hotline.Principal) eyes {
 	e := eyes{principal: p, own: map[hotline.UnitCode]bool{}}
 	e.system = p.ID == 0 && p.Name == hotline.System.Name && p.Login == ""
 	e.center = e.system || p.Center()
-	if p.Has(hotline.RoleUnit) && p.Unit != "" {
+	// The office stands above every unit, yet acts for none.
+	if u, ok := d.Unit(p.Unit); ok && u.Kind != hotline.UnitCenter && p.Has(hotline.RoleUnit) {
 		e.units = d.Subtree(p.Unit)
 		for _, u := range e.units {
 			e.own[u] = true

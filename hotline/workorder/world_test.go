@@ -23,7 +23,9 @@ var (
 	county     = hotline.Principal{ID: 21, Login: "county", Name: "区联络员", Unit: "341802", Roles: []hotline.Role{hotline.RoleUnit}}
 	township   = hotline.Principal{ID: 22, Login: "township", Name: "街道联络员", Unit: "341802001", Roles: []hotline.Role{hotline.RoleUnit}}
 	department = hotline.Principal{ID: 23, Login: "department", Name: "局联络员", Unit: "JYTYJ", Roles: []hotline.Role{hotline.RoleUnit}}
-	everybody  = []hotline.Principal{hotline.System, agent, dispatcher, caller, leader, county, township, department, {}}
+	both       = hotline.Principal{ID: 24, Login: "both", Name: "兼任", Unit: "JYTYJ", Roles: []hotline.Role{hotline.RoleUnit, hotline.RoleLeader}}
+	officeUnit = hotline.Principal{ID: 25, Login: "office", Name: "误设", Unit: "CENTER", Roles: []hotline.Role{hotline.RoleUnit}}
+	everybody  = []hotline.Principal{hotline.System, agent, dispatcher, caller, leader, county, township, department, officeUnit, {}}
 )
 
 func testCity() *hotline.Directory {
