@@ -24,10 +24,10 @@ import (
 
 // Message is something that happened, for the topics that may know of it.
 type Message struct {
-	Topics  []string        `json:"topics"` // "unit:JYTYJ", "desk:dispatch", "orders"; never empty
-	Kind    string          `json:"kind"`   // "order.dispatched", "call.answered"
-	Key     string          `json:"key"`    // id of the thing it happened to
-	Payload json.RawMessage `json:"payload"`
+	Topics  []string        `json:"topics"`  // "unit:JYTYJ", "desk:dispatch", "orders"; none: only readers of everything get it
+	Kind    string          `json:"kind"`    // "order.dispatched", "call.answered"
+	Key     string          `json:"key"`     // id of the thing it happened to
+	Payload json.RawMessage `json:"payload"` // valid JSON, kept byte for byte; nil is null
 }
 
 // Entry is a message with its place in the stream.
@@ -44,7 +44,9 @@ const (
 )
 
 // Append adds messages to the outbox within the caller's transaction and wakes
-// the relay when it commits. It is one round trip.
+// the relay when it commits. It is one round trip. Messages of one transaction
+// keep their order. An error leaves the transaction unusable, as every
+// PostgreSQL error does.
 func Append(ctx context.Context, tx pgx.Tx, msgs ...Message) error {
 	if len(msgs) == 0 {
 		return nil
@@ -60,6 +62,12 @@ func Append(ctx context.Context, tx pgx.Tx, msgs ...Message) error {
 // Queue is Append for a caller that sends a batch of its own.
 func Queue(b *pgx.Batch, msgs ...Message) {
 	for _, m := range msgs {
+		if m.Topics == nil {
+			m.Topics = []string{}
+		}
+		if m.Payload == nil {
+			m.Payload = json.RawMessage("null")
+		}
 		b.Queue(insertOutbox, m.Topics, m.Kind, m.Key, m.Payload)
 	}
 	if len(msgs) > 0 {

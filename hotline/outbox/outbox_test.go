@@ -140,7 +140,6 @@ func TestSinceByTopic(t *testing.T) {
 	if err != nil || len(got) != 2 || upTo != 10 {
 		t.Errorf("got %v up to %d, err %v", got, upTo, err)
 	}
-	hotlinetest.UsesIndex(t, pool, "stream_pkey", "select pos, topics from stream where pos > $1 and pos <= $2 and topics && $3 order by pos limit $4", 0, 10, []string{"b"}, 3)
 }
 
 // TestFollowSurvivesRestart: at least once, in order, from where it stopped.
@@ -186,23 +185,4 @@ func TestFollowSurvivesRestart(t *testing.T) {
 	if want := []string{"0", "1", "2", "3", "4", "5"}; !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
-}
-
-func BenchmarkAppendRelay(b *testing.B) {
-	ctx := b.Context()
-	pool := hotlinetest.DB(b)
-	run(b, outbox.NewRelay(pool, nil).Run)
-	s := outbox.NewStream(pool, nil)
-	run(b, s.Run)
-	b.RunParallel(func(p *testing.PB) {
-		for p.Next() {
-			if err := appendOne(ctx, pool, message(1, "orders")); err != nil {
-				b.Error(err)
-			}
-		}
-	})
-	if _, err := s.Wait(ctx, int64(b.N)-1); err != nil {
-		b.Fatal(err)
-	}
-	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "messages/s")
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -12,7 +11,9 @@ import (
 )
 
 // Relay moves committed outbox rows into the stream. Every node runs one; the
-// holder of an advisory lock works, the others wait to take over.
+// holder of an advisory lock works, the others look once a second whether it is
+// free. The lock lives on the connection that moves the rows, so a relay that
+// lost it cannot commit another move.
 type Relay struct {
 	pool *pgxpool.Pool
 	log  *slog.Logger
@@ -46,8 +47,7 @@ func (r *Relay) session(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("acquire connection: %w", err)
 	}
-	// The lock must not go back to the pool with the connection.
-	defer func() { _ = conn.Hijack().Close(context.WithoutCancel(ctx)) }()
+	defer closeSession(conn)
 	if _, err := conn.Exec(ctx, "listen "+outboxChannel); err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
@@ -65,13 +65,14 @@ func (r *Relay) session(ctx context.Context) error {
 	}
 	r.log.Debug("relay holds the stream")
 	for ctx.Err() == nil {
-		n, err := r.Move(ctx, conn.Conn())
+		n, err := r.move(ctx, conn.Conn())
 		if err != nil {
 			return err
 		}
 		if n == relayBatch {
 			continue
 		}
+		// Rows without a NOTIFY are found by looking once a second.
 		wait, cancel := context.WithTimeout(ctx, time.Second)
 		_, err = conn.Conn().WaitForNotification(wait)
 		timedOut := wait.Err() != nil
@@ -79,26 +80,27 @@ func (r *Relay) session(ctx context.Context) error {
 		if err != nil && !timedOut {
 			return fmt.Errorf("wait for outbox: %w", err)
 		}
+		forgetNotifications(conn.Conn())
 	}
 	return nil
 }
 
-// Move relays one batch on a connection that holds the lock and says how many
-// rows it moved. Delete and insert are one statement: a kill loses nothing.
-func (r *Relay) Move(ctx context.Context, conn *pgx.Conn) (int, error) {
-	var n int
-	err := pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
-		var head int64
-		if err := tx.QueryRow(ctx, moveOutbox, relayBatch).Scan(&n, &head); err != nil {
-			return err
+// forgetNotifications drops the wake-ups that have arrived already: the next
+// move serves them all.
+func forgetNotifications(conn *pgx.Conn) {
+	done, cancel := context.WithCancel(context.Background())
+	cancel()
+	for {
+		if _, err := conn.WaitForNotification(done); err != nil {
+			return
 		}
-		if n == 0 {
-			return nil
-		}
-		_, err := tx.Exec(ctx, notify, streamChannel, strconv.FormatInt(head, 10))
-		return err
-	})
-	if err != nil {
+	}
+}
+
+// move relays one batch on a connection that holds the lock, wakes those who
+// wait for the stream and says how many rows it moved.
+func (r *Relay) move(ctx context.Context, conn *pgx.Conn) (n int, err error) {
+	if err := conn.QueryRow(ctx, moveOutbox, relayBatch, streamChannel).Scan(&n, nil); err != nil {
 		return 0, fmt.Errorf("move outbox to stream: %w", err)
 	}
 	return n, nil
@@ -111,17 +113,28 @@ func (r *Relay) Flush(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("acquire connection: %w", err)
 	}
-	defer func() { _ = conn.Hijack().Close(context.WithoutCancel(ctx)) }()
+	defer closeSession(conn)
 	var mine bool
-	if err := conn.QueryRow(ctx, tryLock).Scan(&mine); err != nil || !mine {
-		return err
+	if err := conn.QueryRow(ctx, tryLock).Scan(&mine); err != nil {
+		return fmt.Errorf("take relay lock: %w", err)
+	}
+	if !mine {
+		return nil
 	}
 	for {
-		n, err := r.Move(ctx, conn.Conn())
+		n, err := r.move(ctx, conn.Conn())
 		if err != nil || n < relayBatch {
 			return err
 		}
 	}
+}
+
+// closeSession ends a connection that holds a lock or listens: it must not go
+// back to the pool with it.
+func closeSession(conn *pgxpool.Conn) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	_ = conn.Hijack().Close(ctx) // the server frees lock and channel however it ends
 }
 
 // pause waits d and tells whether ctx still lives.

@@ -2,7 +2,6 @@ package outbox
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"strconv"
@@ -19,9 +18,10 @@ type Stream struct {
 	pool *pgxpool.Pool
 	log  *slog.Logger
 
-	mu    sync.Mutex
-	head  int64         // newest position known
-	moved chan struct{} // closed and replaced when head grows
+	mu        sync.Mutex
+	head      int64         // newest position known
+	moved     chan struct{} // closed and replaced when head grows
+	listening bool          // Run has its connection and looks after head
 }
 
 // NewStream makes a stream; log may be nil.
@@ -32,7 +32,9 @@ func NewStream(pool *pgxpool.Pool, log *slog.Logger) *Stream {
 	return &Stream{pool: pool, log: log.With("component", "outbox"), moved: make(chan struct{})}
 }
 
-// Run listens until ctx ends; without it Wait returns only once a second.
+// Run keeps the one listening connection of the process until ctx ends, and
+// once a second asks for the head, in case a wake-up was lost. Without it every
+// Wait asks for itself. A lost connection is taken up again.
 func (s *Stream) Run(ctx context.Context) error {
 	for ctx.Err() == nil {
 		if err := s.listen(ctx); err != nil && ctx.Err() == nil {
@@ -48,16 +50,34 @@ func (s *Stream) listen(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("acquire connection: %w", err)
 	}
-	defer func() { _ = conn.Hijack().Close(context.WithoutCancel(ctx)) }()
+	defer closeSession(conn)
 	if _, err := conn.Exec(ctx, "listen "+streamChannel); err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
-	// What came before the LISTEN took effect is read once.
-	if _, err := s.Head(ctx); err != nil {
-		return err
-	}
+	defer s.setListening(false)
 	for {
-		n, err := conn.Conn().WaitForNotification(ctx)
+		// Also what came before the LISTEN took effect.
+		var pos int64
+		if err := conn.QueryRow(ctx, streamHead).Scan(&pos); err != nil {
+			return fmt.Errorf("read stream head: %w", err)
+		}
+		s.advance(pos)
+		s.setListening(true)
+		if err := s.hear(ctx, conn.Conn()); err != nil {
+			return err
+		}
+	}
+}
+
+// hear takes wake-ups for a second.
+func (s *Stream) hear(ctx context.Context, conn *pgx.Conn) error {
+	look, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	for {
+		n, err := conn.WaitForNotification(look)
+		if err != nil && look.Err() != nil {
+			return ctx.Err()
+		}
 		if err != nil {
 			return fmt.Errorf("wait for stream: %w", err)
 		}
@@ -65,6 +85,12 @@ func (s *Stream) listen(ctx context.Context) error {
 			s.advance(pos)
 		}
 	}
+}
+
+func (s *Stream) setListening(on bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.listening = on
 }
 
 func (s *Stream) advance(pos int64) {
@@ -87,15 +113,14 @@ func (s *Stream) Head(ctx context.Context) (int64, error) {
 	return pos, nil
 }
 
-// Wait returns the newest known position as soon as it is beyond pos. Once a
-// second it asks the database, in case a wake-up was lost. Its only error is
-// that of ctx.
+// Wait returns the newest known position as soon as it is beyond pos. Its only
+// error is that of ctx; while the database is away it waits.
 func (s *Stream) Wait(ctx context.Context, pos int64) (int64, error) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {
 		s.mu.Lock()
-		head, moved := s.head, s.moved
+		head, moved, listening := s.head, s.moved, s.listening
 		s.mu.Unlock()
 		if head > pos {
 			return head, nil
@@ -105,6 +130,9 @@ func (s *Stream) Wait(ctx context.Context, pos int64) (int64, error) {
 			return head, ctx.Err()
 		case <-moved:
 		case <-tick.C:
+			if listening {
+				continue
+			}
 			if _, err := s.Head(ctx); err != nil && ctx.Err() == nil {
 				s.log.Warn("read stream head", "err", err)
 			}
@@ -112,108 +140,50 @@ func (s *Stream) Wait(ctx context.Context, pos int64) (int64, error) {
 	}
 }
 
+// scanWindow bounds how many rows one statement of Since walks over.
+const scanWindow = 5000
+
 // Since returns up to limit entries after pos, in order, that carry one of the
-// topics (nil: all), and the position up to which the answer is complete: a
-// follower asks again from there.
-func (s *Stream) Since(ctx context.Context, pos int64, topics []string, limit int) ([]Entry, int64, error) {
+// topics (nil: all entries), and the position up to which the answer is
+// complete: nothing between pos and upTo is missing, and a follower asks again
+// from there. upTo is the head of the stream when the limit did not cut the
+// answer short. Its cost is the gap between pos and the head, which callers
+// that serve clients bound first. limit is at least 1.
+func (s *Stream) Since(ctx context.Context, pos int64, topics []string, limit int) (entries []Entry, upTo int64, err error) {
 	head, err := s.Head(ctx)
 	if err != nil {
 		return nil, pos, err
 	}
-	if head <= pos {
-		return nil, pos, nil
-	}
-	var rows pgx.Rows
-	if topics == nil {
-		rows, err = s.pool.Query(ctx, sinceAll, pos, limit)
-	} else {
-		rows, err = s.pool.Query(ctx, sinceTopics, pos, head, topics, limit)
-	}
-	if err != nil {
-		return nil, pos, fmt.Errorf("read stream since %d: %w", pos, err)
-	}
-	entries, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (Entry, error) {
-		var e Entry
-		err := r.Scan(&e.Pos, &e.At, &e.Topics, &e.Kind, &e.Key, &e.Payload)
-		e.At = e.At.UTC()
-		return e, err
-	})
-	if err != nil {
-		return nil, pos, fmt.Errorf("read stream since %d: %w", pos, err)
+	upTo = pos
+	for upTo < head && len(entries) < limit {
+		end := min(upTo+scanWindow, head)
+		more, err := s.between(ctx, upTo, end, topics, limit-len(entries))
+		if err != nil {
+			return nil, pos, fmt.Errorf("read stream since %d: %w", upTo, err)
+		}
+		entries = append(entries, more...)
+		upTo = end
 	}
 	if len(entries) == limit {
-		head = entries[limit-1].Pos
+		upTo = entries[limit-1].Pos
 	}
-	return entries, head, nil
+	return entries, upTo, nil
 }
 
-// Follow calls f for every entry with one of the topics (nil: all), in order,
-// at least once, until ctx ends. The position is kept under name, so that a
-// restart goes on where the last one stopped; a new name starts at the
-// stream's beginning. One process at a time follows under a name. When f
-// fails, the same entry is tried again after a pause: f must be idempotent,
-// and must return nil for an entry it can never handle.
-func (s *Stream) Follow(ctx context.Context, name string, topics []string, f func(context.Context, Entry) error) error {
-	for ctx.Err() == nil {
-		if err := s.follow(ctx, name, topics, f); err != nil && ctx.Err() == nil {
-			s.log.Warn("follower paused", "reader", name, "err", err)
-			pause(ctx, time.Second)
-		}
+// between reads entries after pos up to end.
+func (s *Stream) between(ctx context.Context, pos, end int64, topics []string, limit int) ([]Entry, error) {
+	var rows pgx.Rows
+	var err error
+	if topics == nil {
+		rows, err = s.pool.Query(ctx, sinceAll, pos, end, limit)
+	} else {
+		rows, err = s.pool.Query(ctx, sinceTopics, pos, end, limit, topics)
 	}
-	return nil
-}
-
-func (s *Stream) follow(ctx context.Context, name string, topics []string, f func(context.Context, Entry) error) error {
-	conn, err := s.pool.Acquire(ctx)
 	if err != nil {
-		return fmt.Errorf("acquire connection: %w", err)
+		return nil, err
 	}
-	defer func() { _ = conn.Hijack().Close(context.WithoutCancel(ctx)) }()
-	for {
-		var mine bool
-		if err := conn.QueryRow(ctx, takeReader, name).Scan(&mine); err != nil {
-			return fmt.Errorf("take reader lock %s: %w", name, err)
-		}
-		if mine {
-			break
-		}
-		if !pause(ctx, time.Second) {
-			return nil
-		}
-	}
-	if _, err := conn.Exec(ctx, startCursor, name, 0); err != nil {
-		return fmt.Errorf("start cursor %s: %w", name, err)
-	}
-	var pos int64
-	if err := conn.QueryRow(ctx, readCursor, name).Scan(&pos); err != nil {
-		return fmt.Errorf("read cursor %s: %w", name, err)
-	}
-	for {
-		entries, upTo, err := s.Since(ctx, pos, topics, 200)
-		if err != nil {
-			return err
-		}
-		for _, e := range entries {
-			if err := f(ctx, e); err != nil {
-				return errors.Join(fmt.Errorf("entry %d %s: %w", e.Pos, e.Kind, err), s.keep(ctx, conn, name, e.Pos-1))
-			}
-		}
-		if upTo > pos {
-			if err := s.keep(ctx, conn, name, upTo); err != nil {
-				return err
-			}
-			pos = upTo
-			continue
-		}
-		if _, err := s.Wait(ctx, pos); err != nil {
-			return nil // ctx ended
-		}
-	}
-}
-
-func (s *Stream) keep(ctx context.Context, conn *pgxpool.Conn, name string, pos int64) error {
-	if _, err := conn.Exec(ctx, moveCursor, name, pos); err != nil {
-		return fmt.Errorf("move cursor %s: %w", name, err)
-	}
-	return nil
+	return pgx.CollectRows(rows, func(r pgx.CollectableRow) (e Entry, err error) {
+		err = r.Scan(&e.Pos, &e.At, &e.Topics, &e.Kind, &e.Key, &e.Payload)
+		return e, err
+	})
 }
