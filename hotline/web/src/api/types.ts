@@ -352,11 +352,17 @@ export interface Problem {
   since?: OrderEvent[]
 }
 
+// PhoneStep is what the agent's own phone does, straight from the floor.
+export interface PhoneStep {
+  agent: Agent
+  call: WaitingCall | null
+}
+
 export type ServerMessage =
   | { type: 'hello'; pos: number; at: string }
   | { type: 'event'; pos: number; kind: string; topics: string[]; data: unknown; at?: string }
   | { type: 'floor'; data: FloorSnapshot }
-  | { type: 'call'; data: unknown }
+  | { type: 'call'; data: PhoneStep }
   | { type: 'reset'; pos?: number }
   | { type: 'denied'; topic: string }
   | { type: 'ping' }

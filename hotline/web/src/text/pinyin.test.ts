@@ -1,0 +1,22 @@
+import { describe, expect, it } from 'vitest'
+import { initials, matches } from './pinyin'
+
+describe('pinyin', () => {
+  it.each([
+    ['西林街道', 'xljd'], ['宣州区', 'xzq'], ['绩溪县', 'jxx'], ['泾县', 'jx'], ['旌德县', 'jdx'], ['广德市', 'gds'], ['敬亭山', 'jts'], ['鳌峰', 'af'],
+    ['教育体育局', 'jytyj'], ['城管 12319', 'cg12319'], ['油烟与噪声扰民', 'yyyzsrm'], ['', ''],
+  ])('%s is %s', (name, want) => expect(initials(name)).toBe(want))
+
+  const cgj = { name: '市城管局', code: 'CGJ', aliases: ['城市管理局', '综合执法'] }
+  it.each([
+    ['', true], ['城管', true], ['cgj', true], ['zhzf', true], ['CSGL', true], ['综合', true], ['教育', false], ['jyj', false],
+  ])('a unit is found by "%s": %s', (typed, want) => expect(matches(cgj, typed)).toBe(want))
+
+  it('uses the initials of the directory first, for characters with several readings', () => {
+    expect(matches({ name: '长安行', code: '01', pinyin: 'cah' }, 'cah')).toBe(true)
+  })
+  it('finds a category by the start of its code only', () => {
+    expect(matches({ name: '餐饮油烟', code: '020301' }, '0203')).toBe(true)
+    expect(matches({ name: '餐饮油烟', code: '020301' }, '301')).toBe(false)
+  })
+})
