@@ -101,7 +101,7 @@ func (l *Leg) readRTCP() {
 func (l *Leg) noteRTCP(b []byte) {
 	for len(b) >= 8 && b[0]>>6 == 2 {
 		size := 4 * (int(binary.BigEndian.Uint16(b[2:])) + 1)
-		if size > len(b) {
+		if size < 8 || size > len(b) {
 			return
 		}
 		p, blocks := b[:size], b[8:size]

@@ -32,7 +32,6 @@ type wheel struct {
 type wheelState struct {
 	id       uint64
 	seq      uint16
-	frame    uint32 // latest served
 	packets  uint64 // received at the latest look
 	silent   time.Duration
 	told     bool
