@@ -196,6 +196,26 @@ func (r *record) dueOf(k hotline.ClockKind) *time.Time {
 	return nil
 }
 
+// lastInstant is the latest instant at which something began or ended.
+func (r *record) lastInstant() time.Time {
+	last := r.AcceptedAt
+	later := func(ts ...*time.Time) {
+		for _, t := range ts {
+			if t != nil && t.After(last) {
+				last = *t
+			}
+		}
+	}
+	for _, d := range r.Deadlines {
+		later(&d.StartedAt, d.StoppedAt)
+	}
+	for _, a := range r.Assignments {
+		later(&a.SentAt, a.SignedAt, a.EndedAt)
+	}
+	later(r.RepliedAt)
+	return last
+}
+
 // lead returns the latest lead assignment, open or ended; the zero assignment
 // when the order was never sent out.
 func (r *record) lead() hotline.Assignment {

@@ -1,9 +1,12 @@
 package workorder
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"hotline12345/hotline"
 )
@@ -15,6 +18,44 @@ var (
 		hotline.EventCallbackFailed, hotline.EventCallbackDone, hotline.EventClosed, hotline.EventDeadlineMoved,
 	}
 )
+
+// TestMachineIsTheAgreedOne pins the table (domain.md §2.3): a row added or
+// lost must be meant.
+func TestMachineIsTheAgreedOne(t *testing.T) {
+	t.Parallel()
+	want := []string{
+		" --submitted--> pending_dispatch by [agent] or the program",
+		"pending_dispatch --direct_answered--> direct_closed by [agent] or the program",
+		"pending_dispatch --unmatched--> pending_dispatch by [] or the program if unmatched_once",
+		"pending_dispatch --dispatched--> dispatched by [dispatcher] or the program",
+		"dispatched --signed--> signed by [unit] if unsigned_lead",
+		"dispatched --signed--> dispatched by [unit] if unsigned_co",
+		"signed --signed--> signed by [unit] if unsigned_co",
+		"signed --replied--> pending_callback by [unit] if holds_lead",
+		"pending_callback --callback_failed--> pending_callback by [callback]",
+		"pending_callback --callback_done--> pending_callback by [callback]",
+		"pending_callback --closed--> closed by [callback] if rated_or_tried",
+		"pending_callback --closed--> closed by [] or the program if no_callback",
+		"pending_dispatch --deadline_moved--> pending_dispatch by [] or the program",
+		"dispatched --deadline_moved--> dispatched by [] or the program",
+		"signed --deadline_moved--> signed by [] or the program",
+		"pending_callback --deadline_moved--> pending_callback by [] or the program",
+	}
+	var got []string
+	for _, tr := range Transitions() {
+		s := fmt.Sprintf("%s --%s--> %s by %v", tr.From, tr.Event, tr.To, tr.Roles)
+		if tr.System {
+			s += " or the program"
+		}
+		if tr.Guard.Name != "" {
+			s += " if " + tr.Guard.Name
+		}
+		got = append(got, s)
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("the machine changed (-want +got):\n%s", d)
+	}
+}
 
 // sample is an order in the state for which a transition's guard holds.
 func sample(tr Transition) *record {

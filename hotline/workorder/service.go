@@ -99,6 +99,10 @@ type change struct {
 }
 
 func newChange(r *record, e eyes, now time.Time) *change {
+	// Another node's clock may be ahead of ours: an order's story never runs back.
+	if last := r.lastInstant(); now.Before(last) {
+		now = last
+	}
 	return &change{before: r.clone(), after: r.clone(), eyes: e, now: now}
 }
 

@@ -261,6 +261,35 @@ func TestDispatchChecksThePlan(t *testing.T) {
 	wantCode(t, "dispatch again", err, hotline.Conflict)
 }
 
+func TestCoUnitSignsAfterTheLead(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	o := w.signed(t, nil)
+	_, err := w.Sign(t.Context(), township, o.ID, o.Version)
+	wantCode(t, "lead signs twice", err, hotline.Conflict)
+	o = must(w.Sign(t.Context(), department, o.ID, o.Version))(t)
+	if o.State != hotline.Signed || o.Assignments[1].SignedAt == nil {
+		t.Errorf("after the co-unit signed: %+v", o)
+	}
+}
+
+func TestNodesWithUnlikeClocks(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	o := w.dispatched(t, nil)
+	sent := w.clock.Now()
+	w.clock.Set(sent.Add(-3 * time.Second)) // the next command lands on a node whose clock is behind
+	o = must(w.Sign(t.Context(), township, o.ID, o.Version))(t)
+	if lead, _ := o.Lead(); !lead.SignedAt.Equal(sent) {
+		t.Errorf("sent at %v, signed at %v", sent, lead.SignedAt)
+	}
+	w.clock.Set(sent.Add(-2 * time.Second))
+	must(w.Reply(t.Context(), township, o.ID, o.Version, ReplyInput{Text: "已责令停止夜间施工", Solved: hotline.SolvedYes}))(t)
+	if fault := w.fault(t, o.ID); fault != "" {
+		t.Error(fault)
+	}
+}
+
 func TestMissingLimitMeansNoClock(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
