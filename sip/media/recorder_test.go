@@ -2,6 +2,7 @@ package media
 
 import (
 	"encoding/binary"
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -120,6 +121,35 @@ func TestRecorderNeverBlocks(t *testing.T) {
 	g.put(PCMA, 1, 1, 1, make([]byte, slotSample+1))
 	if g.dropped.Load() != 6 {
 		t.Errorf("dropped %d, want 6", g.dropped.Load())
+	}
+}
+
+// TestPublishNeverOverwrites: a recording does not replace another, and a
+// crash between link and unlink is finished by Repair.
+func TestPublishNeverOverwrites(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "a.wav")
+	r, err := NewRecorder(RecorderOptions{Path: path, Clock: wall, Log: quiet})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := NewRecorder(RecorderOptions{Path: path, Clock: wall, Log: quiet}); err == nil {
+		t.Error("two recorders on one path")
+	}
+	if _, err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Link(path, path+PartSuffix); err != nil {
+		t.Fatal(err)
+	}
+	if s, err := Repair(path + PartSuffix); err != nil || s.Path != path {
+		t.Errorf("half published: %v", err)
+	}
+	if err := os.WriteFile(path+PartSuffix, wavHeader(0), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Repair(path + PartSuffix); !errors.Is(err, os.ErrExist) {
+		t.Errorf("got %v, want that the name is taken", err)
 	}
 }
 

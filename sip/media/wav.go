@@ -105,7 +105,7 @@ func publish(f *os.File, final string) (string, error) {
 	if err = errors.Join(err, f.Close()); err != nil {
 		return "", fmt.Errorf("seal recording: %w", err)
 	}
-	if err := os.Link(f.Name(), final); err != nil {
+	if err := os.Link(f.Name(), final); err != nil && !sameFile(f.Name(), final) {
 		return "", fmt.Errorf("publish recording: %w", err)
 	}
 	if err := os.Remove(f.Name()); err != nil {
@@ -119,6 +119,14 @@ func publish(f *os.File, final string) (string, error) {
 		return "", fmt.Errorf("publish recording: %w", err)
 	}
 	return sum, nil
+}
+
+// sameFile tells whether both names hold one file: a crash came between link
+// and unlink.
+func sameFile(a, b string) bool {
+	x, errX := os.Stat(a)
+	y, errY := os.Stat(b)
+	return errX == nil && errY == nil && os.SameFile(x, y)
 }
 
 func digest(f *os.File) (string, error) {
