@@ -117,7 +117,7 @@ func checkInfo(info string) error {
 		return fmt.Errorf("无法识别的 Redis 版本 %[1]q / unknown Redis version %[1]q", facts["redis_version"])
 	}
 	if slices.Compare(v[:], oldest[:]) < 0 {
-		return fmt.Errorf("Redis 版本 %[1]s 过低，需要 %[2]d.%[3]d 或更高 / Redis %[1]s is too old, %[2]d.%[3]d or newer is needed", facts["redis_version"], oldest[0], oldest[1])
+		return fmt.Errorf("版本 %[1]s 的 Redis 过低，需要 %[2]d.%[3]d 或更高 / Redis %[1]s is too old, %[2]d.%[3]d or newer is needed", facts["redis_version"], oldest[0], oldest[1])
 	}
 	if facts["cluster_enabled"] == "1" {
 		return errors.New("不支持 Redis Cluster，请给出单机或哨兵主节点的地址 / Redis Cluster is not supported; give the address of a single server or of a Sentinel master")

@@ -327,6 +327,9 @@ func (c *Cluster) Exited() <-chan struct{} { return c.done }
 // recovery at the next start but no committed work. Safe twice.
 func (c *Cluster) Stop(ctx context.Context) error {
 	err := c.end(ctx)
+	if filepath.Dir(c.at.socket) != c.at.dir {
+		_ = os.Remove(c.at.socket) // in the folder for temporary things; the next start makes it again
+	}
 	_ = c.claim.Close()
 	return err
 }

@@ -14,7 +14,13 @@ import (
 )
 
 // RequestKeys remembers the answers to POST requests that carried an
-// Idempotency-Key, so that a retry gets the first answer and does nothing.
+// Idempotency-Key, so that a retry gets the first answer and does nothing. A
+// key belongs to a scope, such as an account and a path, and to one request,
+// told by its hash.
+//
+// A program that dies between the change and Finish leaves its key unanswered;
+// after a minute a retry runs again. Changes that must not happen twice even
+// then need a key of their own in their table. Safe for concurrent use.
 type RequestKeys struct{ Pool *pgxpool.Pool }
 
 // Answer is what a request was answered with. A zero Status means that the
@@ -35,8 +41,9 @@ where idempotency_key.status is null and idempotency_key.request_hash = excluded
 )
 
 // Begin claims a key for a request. first is true when the caller must do the
-// work and then Finish or Abandon. Otherwise a is the earlier answer; the same
-// key with another request, or one still under way, is a Conflict.
+// work and then Finish or Abandon. Otherwise a is the earlier answer. Errors:
+// Conflict when the key was used for another request or the first is still
+// under way; Unavailable.
 func (k RequestKeys) Begin(ctx context.Context, scope, key string, hash []byte) (a Answer, first bool, err error) {
 	tag, err := k.Pool.Exec(ctx, claimKey, scope, key, hash)
 	if err != nil {
@@ -60,10 +67,11 @@ func (k RequestKeys) Begin(ctx context.Context, scope, key string, hash []byte) 
 	return a, false, nil
 }
 
-// Finish stores the answer of a claimed key.
+// Finish stores the answer of a claimed key. It belongs after the change, on a
+// context that outlives the client.
 func (k RequestKeys) Finish(ctx context.Context, scope, key string, a Answer) error {
 	if _, err := k.Pool.Exec(ctx, answerKey, scope, key, a.Status, a.Body); err != nil {
-		return fmt.Errorf("store request answer: %w", err)
+		return Code(fmt.Errorf("store request answer: %w", err))
 	}
 	return nil
 }
@@ -71,7 +79,7 @@ func (k RequestKeys) Finish(ctx context.Context, scope, key string, a Answer) er
 // Abandon frees a claimed key whose request changed nothing.
 func (k RequestKeys) Abandon(ctx context.Context, scope, key string) error {
 	if _, err := k.Pool.Exec(ctx, dropKey, scope, key); err != nil {
-		return fmt.Errorf("free request key: %w", err)
+		return Code(fmt.Errorf("free request key: %w", err))
 	}
 	return nil
 }

@@ -10,8 +10,10 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// JobRuns is the ledger of scheduled runs: each due instant of a job is run
-// by one node once; a run that failed or died may be claimed again.
+// JobRuns is the ledger of scheduled runs: each due instant of a job is run by
+// one node once; a run that failed, or did not finish within 15 minutes and so
+// counts as dead, may be claimed again. A job must therefore end within 15
+// minutes or bear being run twice. Safe for concurrent use.
 type JobRuns struct{ Pool *pgxpool.Pool }
 
 const (
