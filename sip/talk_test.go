@@ -286,9 +286,7 @@ func TestPanicEndsOneCall(t *testing.T) {
 	case <-time.After(10 * time.Second):
 		t.Fatal("the broken call did not end")
 	}
-	if f := h.desk.calls()[0]; f[len(f)-1].Reason != hotline.EndFailed {
-		t.Errorf("ended with %q", f[len(f)-1].Reason)
-	}
+	h.until("the fact says why", func() bool { return h.last().Reason == hotline.EndFailed })
 	select {
 	case <-second.Ended():
 		t.Error("the other call ended too")

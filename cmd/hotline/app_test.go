@@ -97,8 +97,8 @@ func freeSIPAddr(t *testing.T) string {
 	return ""
 }
 
-// startCity starts the system and stops it with the test.
-func startCity(t *testing.T, cfg configs.Config) *town {
+// startTown starts the system and stops it with the test.
+func startTown(t *testing.T, cfg configs.Config) *town {
 	t.Helper()
 	c := &town{t: t, logs: &logKeeper{}}
 	log := slog.New(slog.NewTextHandler(c.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))

@@ -11,7 +11,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
-	"runtime/debug"
+	"runtime"
 	"syscall"
 	"time"
 
@@ -76,11 +76,7 @@ type versionCmd struct{}
 
 // Run prints the version control revision the binary was built from.
 func (versionCmd) Run() error {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return errors.New("no build information")
-	}
-	fmt.Println("hotline", info.Main.Version, info.GoVersion)
+	fmt.Println("hotline", programVersion(), runtime.Version())
 	return nil
 }
 

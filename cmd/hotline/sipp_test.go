@@ -104,7 +104,7 @@ func (c *town) sippAgent(extension, scenario string, calls int, args ...string) 
 // comes back through the relay; the record and the recording are complete.
 func TestSIPpCallIsAnsweredAndRecorded(t *testing.T) {
 	t.Parallel()
-	c := startCity(t, testConfig(t))
+	c := startTown(t, testConfig(t))
 	agent := c.sippAgent("1001", "agent", 1)
 	started := time.Now()
 	sipp(t, c.cfg.SIP.UDPAddr, "caller", freePort(t), "-s", "12345", "-m", "1", "-d", "16000").wait()
@@ -165,7 +165,7 @@ func checkStereo(t *testing.T, wav []byte, call hotlineCall, atMost time.Duratio
 // kept as original_number.
 func TestSIPpMergedLineKeepsItsNumber(t *testing.T) {
 	t.Parallel()
-	c := startCity(t, testConfig(t))
+	c := startTown(t, testConfig(t))
 	var old string
 	for _, l := range c.archive.Directory().City.Lines {
 		if len(l.Number) == 7 {
@@ -185,7 +185,7 @@ func TestSIPpMergedLineKeepsItsNumber(t *testing.T) {
 // TestSIPpAgentHangsUp: the other side ends it.
 func TestSIPpAgentHangsUp(t *testing.T) {
 	t.Parallel()
-	c := startCity(t, testConfig(t))
+	c := startTown(t, testConfig(t))
 	agent := c.sippAgent("1001", "agent_hangs_up", 1, "-d", "2000")
 	sipp(t, c.cfg.SIP.UDPAddr, "caller_hung_up_on", freePort(t), "-s", "12345", "-m", "1").wait()
 	agent.wait()
@@ -200,7 +200,7 @@ func TestSIPpTenCallsAtOnce(t *testing.T) {
 	t.Parallel()
 	for _, transport := range []string{"u1", "t1"} {
 		t.Run(transport, func(t *testing.T) {
-			c := startCity(t, testConfig(t))
+			c := startTown(t, testConfig(t))
 			c.t = t
 			var agents []*sippRun
 			for n := range 10 {
@@ -233,7 +233,7 @@ func TestSIPpTenCallsAtOnce(t *testing.T) {
 // registered phone is not answered with a single byte.
 func TestStrangerGetsNothing(t *testing.T) {
 	t.Parallel()
-	c := startCity(t, testConfig(t))
+	c := startTown(t, testConfig(t))
 	conn, err := net.ListenPacket("udp", "127.0.0.9:0")
 	if err != nil {
 		t.Fatal(err)

@@ -139,7 +139,7 @@ func (p *page) shot(name string) {
 // day's summary counts it.
 func TestStory(t *testing.T) {
 	t.Parallel()
-	c := startCity(t, testConfig(t))
+	c := startTown(t, testConfig(t))
 	browser := c.browsers()
 	phone := c.sippAgent("1001", "agent", 1, "-d", "2000")
 	agent, unit, desk := browser("1001"), browser("cgj"), browser("callback")
