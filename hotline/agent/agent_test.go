@@ -5,13 +5,17 @@ import (
 	"context"
 	"crypto/md5"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"log/slog"
+	"net"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"hotline12345/hotline"
 	"hotline12345/hotline/hotlinetest"
@@ -155,5 +159,58 @@ func TestRecordStates(t *testing.T) {
 	want := []row{{1, 0, 10, "ready"}, {1, 10, 15, "talking"}, {1, 15, 20, "reserved"}, {1, 20, -1, "wrap_up"}, {2, 0, 5, "signed_out"}, {2, 5, -1, "ready"}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("history (-want +got):\n%s", diff)
+	}
+}
+
+// TestRecordStatesWithoutDatabase: changes wait while PostgreSQL is away and
+// are written in order afterwards.
+func TestRecordStatesWithoutDatabase(t *testing.T) {
+	t.Parallel()
+	pool := hotlinetest.DB(t)
+	var cut atomic.Bool
+	cut.Store(true)
+	config := pool.Config()
+	config.ConnConfig.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		if cut.Load() {
+			return nil, errors.New("cut")
+		}
+		return (&net.Dialer{}).DialContext(ctx, network, addr)
+	}
+	frail, err := pgxpool.NewWithConfig(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(frail.Close)
+	r, err := New(Options{Pool: frail, Clock: hotlinetest.NewClock(start), Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	ch := make(chan hotline.FloorSnapshot)
+	done := make(chan error, 1)
+	go func() { done <- r.RecordStates(ctx, ch) }()
+	states := []hotline.AgentState{hotline.Ready, hotline.Talking, hotline.WrapUp, hotline.NotReady}
+	for i, s := range states {
+		ch <- hotline.FloorSnapshot{Agents: []hotline.Agent{{ID: 1, State: s, Since: start.Add(time.Duration(i) * time.Second)}}}
+	}
+	cut.Store(false)
+	var got []string
+	hotlinetest.Eventually(t, 15*time.Second, "four states stored", func() bool {
+		rows, err := pool.Query(t.Context(), `select state from agent_state order by from_at`)
+		if err != nil {
+			return false
+		}
+		got, err = pgx.CollectRows(rows, pgx.RowTo[string])
+		return err == nil && len(got) == len(states)
+	})
+	for i, s := range states {
+		if got[i] != string(s) {
+			t.Errorf("state %d is %s, want %s", i, got[i], s)
+		}
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
 	}
 }

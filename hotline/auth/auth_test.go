@@ -18,7 +18,7 @@ import (
 
 // The store tells expiry by the database's clock, so tests begin at the real
 // time and move on from there.
-func service(t *testing.T) (*Service, *hotlinetest.Clock) {
+func service(t testing.TB) (*Service, *hotlinetest.Clock) {
 	t.Helper()
 	clock := hotlinetest.NewClock(time.Now())
 	s, err := New(Options{Pool: hotlinetest.DB(t), Clock: clock, Extensions: extensions{}})
@@ -36,7 +36,7 @@ func (extensions) Extension(_ context.Context, id hotline.AccountID) (string, er
 
 const password = "correct horse"
 
-func zhang(t *testing.T, s *Service) hotline.Principal {
+func zhang(t testing.TB, s *Service) hotline.Principal {
 	t.Helper()
 	p, err := s.EnsureAccount(t.Context(), Account{Login: " Zhang ", Name: "张三", Unit: "RXZX", Roles: []hotline.Role{hotline.RoleAgent, hotline.RoleCallback}, Password: password})
 	if err != nil {
@@ -438,6 +438,25 @@ func BenchmarkVerifyPassword(b *testing.B) {
 	for b.Loop() {
 		if ok, err := verifyPassword(hash, password); !ok || err != nil {
 			b.Fatal(ok, err)
+		}
+	}
+}
+
+// BenchmarkIdentify is what each request of a logged-in person pays.
+func BenchmarkIdentify(b *testing.B) {
+	s, _ := service(b)
+	zhang(b, s)
+	_, cookie, err := s.Login(b.Context(), "zhang", password)
+	if err != nil {
+		b.Fatal(err)
+	}
+	h := site(s)
+	for b.Loop() {
+		r := httptest.NewRequestWithContext(b.Context(), "GET", "/me", nil)
+		r.AddCookie(cookie)
+		w := httptest.NewRecorder()
+		if h.ServeHTTP(w, r); w.Code != 200 {
+			b.Fatal(w.Code)
 		}
 	}
 }

@@ -428,6 +428,35 @@ func TestSpoolHoldsWhatTheDiskRefuses(t *testing.T) {
 	}
 }
 
+// TestReportAroundRun: facts reported before Run starts and after it ended are
+// not lost.
+func TestReportAroundRun(t *testing.T) {
+	t.Parallel()
+	pool := hotlinetest.DB(t)
+	dir := t.TempDir()
+	l := open(t, options(t, pool, dir))
+	facts := story("c1", start)
+	l.Report(facts[0])
+	stop := run(t, l)
+	drained(t, l)
+	stop()
+	for _, f := range facts[1:] {
+		l.Report(f)
+	}
+	if l.Pending() != 8 {
+		t.Errorf("pending %d, want 8", l.Pending())
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	l = open(t, options(t, pool, dir))
+	run(t, l)
+	drained(t, l)
+	if c, err := l.Call(t.Context(), admin, "c1"); err != nil || c.EndReason != hotline.EndNormal {
+		t.Errorf("got %+v, %v", c, err)
+	}
+}
+
 // TestSpoolRotates: segments end, are stored, and go; nothing is left behind.
 func TestSpoolRotates(t *testing.T) {
 	t.Parallel()
@@ -467,6 +496,8 @@ func FuzzDecodeFact(f *testing.F) {
 	}
 	f.Add([]byte(`{"call_id":"x","seq":1,"kind":"ended","at":"2026-11-23T00:00:00Z","recording_ms":-9}`))
 	f.Add([]byte("\x00\x00{"))
+	f.Add([]byte(`{"call_id":"0","seq":1,"kind":"0","at":"0000-01-01T00:00:00Z","caller_sealed":""}`))
+	f.Add([]byte(`{"call_id":"0","seq":3000000000,"kind":"ended","at":"2026-11-23T00:00:00Z"}`))
 	f.Fuzz(func(t *testing.T, line []byte) {
 		a, err := decodeFact(line)
 		if err != nil {

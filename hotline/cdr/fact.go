@@ -3,6 +3,7 @@ package cdr
 import (
 	"encoding/json"
 	"errors"
+	"math"
 	"time"
 
 	"hotline12345/hotline"
@@ -51,8 +52,11 @@ func decodeFact(line []byte) (fact, error) {
 	if err := json.Unmarshal(line, &f); err != nil {
 		return fact{}, errors.New("decode call fact: not a fact") // the cause would quote the line
 	}
-	if f.Call == "" || f.Seq < 1 || f.Kind == "" || f.At.IsZero() {
+	if f.Call == "" || f.Seq < 1 || f.Seq > math.MaxInt32 || f.Kind == "" || f.At.IsZero() {
 		return fact{}, errors.New("decode call fact: incomplete")
+	}
+	if len(f.Sealed) == 0 {
+		f.Sealed = nil
 	}
 	return f, nil
 }

@@ -242,13 +242,27 @@ func FuzzParseCursor(f *testing.F) {
 
 func BenchmarkReport(b *testing.B) {
 	l := open(b, options(b, &pgxpool.Pool{}, b.TempDir()))
-	l.spool.syncing = true // as while Run runs: the fsync is not the reporter's
 	facts := story("c1", start)
 	i := 0
 	b.ReportAllocs()
 	for b.Loop() {
 		l.Report(facts[i%len(facts)])
 		i++
+	}
+}
+
+// BenchmarkReportToRecord is the time from a report to the committed record
+// and its message, while nothing else happens.
+func BenchmarkReportToRecord(b *testing.B) {
+	l := open(b, options(b, hotlinetest.DB(b), b.TempDir()))
+	run(b, l)
+	n := 0
+	for b.Loop() {
+		n++
+		l.Report(story(hotline.CallID(fmt.Sprintf("c%d", n)), start)[0])
+		for l.Pending() > 0 {
+			time.Sleep(20 * time.Microsecond)
+		}
 	}
 }
 

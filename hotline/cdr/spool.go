@@ -45,7 +45,7 @@ type spool struct {
 	segments []*segment // guarded by mu; oldest first, the last is written to
 	held     [][]byte   // guarded by mu; lines the disk refused so far, in order
 	torn     bool       // guarded by mu; the last write stopped inside a line
-	syncing  bool       // guarded by mu; sync runs; else append does the fsync itself
+	ended    bool       // guarded by mu; sync has returned: append does the fsync itself
 	closed   bool       // guarded by mu
 }
 
@@ -183,7 +183,7 @@ func (s *spool) append(line []byte) {
 		}
 	}
 	s.pending.Add(1)
-	if !s.syncing {
+	if s.ended {
 		if err := s.active().file.Sync(); err != nil {
 			s.log.Error("call spool not synced", "err", err)
 		}
@@ -223,7 +223,7 @@ func (s *spool) signal(ch chan struct{}) {
 // writes held lines again, and begins new segments, until ctx ends.
 func (s *spool) sync(ctx context.Context) {
 	s.mu.Lock()
-	s.syncing = true
+	s.ended = false
 	s.mu.Unlock()
 	retry := time.NewTicker(retryWrite)
 	defer retry.Stop()
@@ -249,7 +249,7 @@ func (s *spool) sync(ctx context.Context) {
 	}
 	s.release()
 	s.mu.Lock()
-	s.syncing = false
+	s.ended = true
 	err := s.active().file.Sync()
 	s.mu.Unlock()
 	if err != nil {
