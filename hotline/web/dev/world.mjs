@@ -146,6 +146,8 @@ export function makeWorld() {
       if (path === '/deadline-preview') return { body: { deadlines: [deadline('sign', 4, 'hour', 4 * HOUR, 3 * HOUR), deadline('resolve', 5, 'workday', 7 * DAY, 6 * DAY, { provisional: true })] } }
       if (path === '/orders' && method === 'POST') {
         if (body.title.includes('测试')) return { status: 422, body: { status: 422, code: 'invalid', detail: '填写有误', errors: [{ field: 'body.title', message: '标题须写明何地何事' }] } }
+        const di = drafts.findIndex((d) => d.id === body.draft_id)
+        if (di >= 0) drafts.splice(di, 1)
         const x = make(0, body.direct_answer ? 'direct_closed' : 'dispatched', 0, body.direct_answer ? '' : 'CGJ', body)
         publish('order.dispatched', ['unit:CGJ', 'orders', `agent:${me.id}`], { order: x, event: timelines[x.id].at(-1) })
         return { status: 201, body: x }
@@ -175,7 +177,7 @@ export function makeWorld() {
       const call = p[0] === 'calls' ? calls.find((c) => c.id === p[1]) : null
       if (call && p[2] === 'card') return { body: { call, person: { person_id: '501', name_masked: '张**', phone_masked: '138****5678' }, orders: orders.filter((_, i) => i % 4 === 0).slice(0, 5) } }
       if (call) return { body: call }
-      if (path === '/reports') return { body: { reports: [{ id: '1', kind: 'daily', date: '2026-11-22', title: '热线受理情况每日汇总', created_at: ago(3 * HOUR) }] } }
+      if (path === '/reports') return { body: { reports: [{ id: '1', kind: 'daily', date: '2026-11-22', title: '宣城市12345政务服务便民热线每日汇总', number: '〔2026〕第 326 期', final: true, made_at: ago(3 * HOUR) }] } }
       if (path === '/reports/daily') return { body: { id: '1', kind: 'daily', date: body.date } }
       if (p[0] === 'reports' && p[2] === 'html') return { html: '<!doctype html><meta charset="utf-8"><style>body{font:16px/1.8 sans-serif;max-width:800px;margin:24px auto}</style><h1>12345 热线每日汇总</h1><p>受理 <a href="/orders?accepted_from=2026-11-22T00:00:00%2B08:00&amp;accepted_to=2026-11-23T00:00:00%2B08:00">24</a> 件。</p><script>document.body.append("SCRIPT RAN")</script>' }
       return { status: 404, body: { status: 404, detail: '没有找到' } }

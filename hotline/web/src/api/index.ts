@@ -63,8 +63,8 @@ export const api = {
   },
 
   reports: async (): Promise<Report[]> => {
-    const r = await http.get<Report[] | { reports: Report[] | null }>('/reports', { kind: 'daily' })
-    return Array.isArray(r) ? r : (r?.reports ?? [])
+    const r = await http.get<{ reports: Report[] | null }>('/reports', { kind: 'daily' })
+    return r.reports ?? []
   },
   makeDaily: (date: string) => http.post<Report>('/reports/daily', { date }),
   report: (id: string) => http.get<Report>(`/reports/${enc(id)}`),

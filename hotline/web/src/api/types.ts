@@ -184,7 +184,7 @@ export interface OrderEvent {
 
 export interface OrderList {
   orders: WorkOrder[] | null
-  next: string
+  next?: string
   total?: number | null
 }
 
@@ -211,7 +211,7 @@ export interface Call {
 
 export interface CallList {
   calls: Call[] | null
-  next: string
+  next?: string
   total?: number | null
 }
 
@@ -306,10 +306,6 @@ export interface Plan {
   reason: Reason
 }
 
-export interface DeadlinePreview {
-  deadlines: Deadline[]
-}
-
 export interface ReplyInput {
   version: number
   text: string
@@ -320,8 +316,8 @@ export interface ReplyInput {
 export interface CallbackInput {
   version: number
   reached: boolean
-  satisfaction: number
-  solved: Solved | ''
+  satisfaction?: number
+  solved?: Solved
   note: string
 }
 
@@ -330,14 +326,15 @@ export interface RevealedCaller {
   phone: string
 }
 
+// Report is one issue of a document (package hotline: Issue), without figures.
 export interface Report {
   id: string
   kind: string
   date: string
-  title?: string
-  number?: string
-  created_at?: string
-  made_at?: string
+  title: string
+  number: string
+  made_at: string
+  final: boolean
 }
 
 // Problem is RFC 9457 with our code and the faults by member.

@@ -27,6 +27,7 @@ export const activeID = ref('')
 export const active = computed(() => drafts.find((d) => d.id === activeID.value) ?? null)
 
 const timers = new Map<string, ReturnType<typeof setTimeout>>()
+const saves = new Map<string, Promise<void>>() // under way
 
 // openDraft starts a draft, or shows the one the call already has.
 export function openDraft(call: Call | null = null): OpenDraft {
@@ -67,11 +68,28 @@ export function touch(id: string): void {
   if (!d) return
   d.touchedAt++
   d.saved = 'dirty'
-  if (!timers.has(id)) timers.set(id, setTimeout(() => void save(id), SAVE_MS))
+  if (!timers.has(id)) timers.set(id, setTimeout(() => begin(id), SAVE_MS))
+}
+
+function begin(id: string): void {
+  timers.delete(id)
+  const p = save(id).finally(() => saves.delete(id))
+  saves.set(id, p)
+}
+
+// settle waits for a save under way and starts no other: the draft is about
+// to become an order, and a late save would bring it back.
+export async function settle(id: string): Promise<void> {
+  const t = timers.get(id)
+  if (t !== undefined) clearTimeout(t)
+  timers.delete(id)
+  await saves.get(id)
+  const again = timers.get(id)
+  if (again !== undefined) clearTimeout(again)
+  timers.delete(id)
 }
 
 async function save(id: string): Promise<void> {
-  timers.delete(id)
   const d = drafts.find((x) => x.id === id)
   if (!d) return
   const at = d.touchedAt
@@ -86,7 +104,7 @@ async function save(id: string): Promise<void> {
     d.problem = asApiError(e).message
   }
   if (d.saved === 'saved' || timers.has(id) || !drafts.includes(d)) return
-  timers.set(id, setTimeout(() => void save(id), d.saved === 'failed' ? RETRY_MS : SAVE_MS))
+  timers.set(id, setTimeout(() => begin(id), d.saved === 'failed' ? RETRY_MS : SAVE_MS))
 }
 
 // flush stores what is not stored yet: the page is about to go.
@@ -107,19 +125,19 @@ function drop(id: string): void {
   if (activeID.value === id) activeID.value = drafts[Math.min(i, drafts.length - 1)]?.id ?? ''
 }
 
-// closeDraft throws a draft away; kept reports whether anything was in it.
+// closeDraft throws a draft away.
 export async function closeDraft(id: string): Promise<void> {
   const d = drafts.find((x) => x.id === id)
   if (!d) return
   const stored = d.saved !== 'new'
+  await settle(id)
   drop(id)
   if (stored) await api.deleteDraft(id).catch(() => undefined) // the server also forgets it by time
 }
 
-// submitted forgets a draft that became an order; the server deletes it too.
+// submitted forgets a draft that became an order; the server did so with it.
 export function submitted(id: string): void {
   drop(id)
-  void api.deleteDraft(id).catch(() => undefined)
 }
 
 export const hasText = (d: OpenDraft): boolean => touched(d.form)

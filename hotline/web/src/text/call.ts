@@ -3,8 +3,8 @@ import type { LiveEvent } from '../live/connection'
 
 // callOf takes the call out of a stream event call.*, with the call as data
 // or under data.call.
-export function callOf(e: LiveEvent): Call | null {
-  if (e.type !== 'event' || !e.kind.startsWith('call.')) return null
+export function callOf(e: Extract<LiveEvent, { type: 'event' }>): Call | null {
+  if (!e.kind.startsWith('call.')) return null
   const d = e.data as (Partial<Call> & { call?: Call }) | null
   const c = d?.call ?? d
   return c && typeof c.id === 'string' && c.id !== '' ? (c as Call) : null

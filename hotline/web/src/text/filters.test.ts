@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { callFilters, dayOf, lastDayOf, orderFilters, readFilters, writeFilters } from './filters'
+import { callFilters, dayOf, lastDayOf, orderFilters, readFilters, truth, wholeDays, writeFilters } from './filters'
 import { day, endOfDay, startOfDay } from './time'
 
 describe('filters in the address', () => {
@@ -18,6 +18,10 @@ describe('filters in the address', () => {
     expect(dayOf(v)).toBe(first)
     expect(lastDayOf(v)).toBe(last)
   })
+  it.each([
+    ['2026-11-22T16:00:00Z', '2026-11-23T16:00:00Z', true], ['2026-11-23', '2026-11-24', true], [undefined, undefined, true], ['2026-11-22T17:00:00Z', '2026-11-22T18:00:00Z', false],
+  ])('%s to %s is whole days: %s', (from, to, want) => expect(wholeDays(from, to)).toBe(want))
+  it.each([['1', 'true'], ['true', 'true'], ['0', 'false'], ['false', 'false'], ['', ''], [undefined, '']])('%s means %s', (v, want) => expect(truth(v)).toBe(want))
   it('makes a day of Asia/Shanghai, whatever the zone of the PC', () => {
     expect(startOfDay('2026-12-31')).toBe('2026-12-31T00:00:00+08:00')
     expect(endOfDay('2026-12-31')).toBe('2027-01-01T00:00:00+08:00')

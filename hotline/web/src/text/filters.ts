@@ -3,11 +3,12 @@
 import type { LocationQuery, LocationQueryRaw } from 'vue-router'
 
 export const orderFilters = [
-  'desk', 'unit', 'state', 'source', 'type', 'category', 'area', 'accepted_from', 'accepted_to', 'closed_from', 'closed_to',
-  'due_from', 'due_to', 'overdue', 'overdue_at', 'direct', 'person_id', 'agent', 'number',
+  'desk', 'unit', 'lead', 'state', 'source', 'type', 'category', 'area', 'accepted_from', 'accepted_to', 'closed_from', 'closed_to',
+  'due_from', 'due_to', 'resolve_due_from', 'resolve_due_to', 'on_time', 'overdue', 'overdue_at', 'satisfaction', 'direct', 'person_id',
+  'call_id', 'agent',
 ] as const
 
-export const callFilters = ['from', 'to', 'agent', 'answered', 'end_reason'] as const
+export const callFilters = ['from', 'to', 'agent', 'answered', 'answered_within', 'end_reason', 'line', 'source', 'person_id'] as const
 
 export type Filters<K extends string> = Partial<Record<K, string>>
 
@@ -48,4 +49,18 @@ export function lastDayOf(value: string | undefined): string {
   if (!value || /^\d{4}-\d{2}-\d{2}$/.test(value)) return value ?? ''
   const t = Date.parse(value)
   return Number.isNaN(t) ? '' : dayOf(new Date(t - 1).toISOString())
+}
+
+// wholeDays tells whether a span begins and ends with days of Asia/Shanghai,
+// so that two date boxes can show it.
+export function wholeDays(from: string | undefined, to: string | undefined): boolean {
+  const atMidnight = (v: string | undefined) => !v || v.length === 10 || (Date.parse(v) + 8 * 3600_000) % (24 * 3600_000) === 0
+  return atMidnight(from) && atMidnight(to)
+}
+
+// truth reads a yes-or-no filter: "true", "1", "false", "0"; "" for none.
+export function truth(value: string | undefined): '' | 'true' | 'false' {
+  if (value === 'true' || value === '1') return 'true'
+  if (value === 'false' || value === '0') return 'false'
+  return ''
 }

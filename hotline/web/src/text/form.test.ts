@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { checkForm, draftTitle, emptyForm, restoreForm, toSubmission, touched, uuid } from './form'
+import { checkForm, draftTitle, emptyForm, restoreForm, submissionKey, toSubmission, touched, uuid } from './form'
 import { changes } from './changes'
 import { keyIs } from './keys'
 import { buildTree, pathOf, subtree } from './tree'
@@ -19,6 +19,12 @@ describe('order form', () => {
     expect(toSubmission('d', '', { ...full, title: ' 路灯 ' })).toMatchObject({ draft_id: 'd', title: '路灯' })
     expect(toSubmission('d', '', full)).not.toHaveProperty('call_id')
     expect(toSubmission('d', 'c', full).call_id).toBe('c')
+  })
+  it('sends a lost try under its own key again, and a corrected text under a new one', () => {
+    const key = submissionKey(toSubmission('d', 'c', full))
+    expect(submissionKey(toSubmission('d', 'c', { ...full }))).toBe(key)
+    expect(submissionKey(toSubmission('d', 'c', { ...full, title: '路灯不亮了' }))).not.toBe(key)
+    expect(submissionKey(toSubmission('e', 'c', full))).not.toBe(key)
   })
   it('brings back a draft of an older page', () => expect(restoreForm({ title: '甲' })).toEqual({ ...emptyForm(), title: '甲' }))
   it('knows an untouched form', () => {

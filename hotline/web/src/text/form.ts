@@ -48,6 +48,14 @@ export function toSubmission(draftID: string, callID: string, f: OrderForm): Sub
   return s
 }
 
+// submissionKey is the Idempotency-Key: the same text sent twice (an answer
+// got lost) is one order, a corrected text is a new try.
+export function submissionKey(s: Submission): string {
+  let h = 0x811c9dc5 // FNV-1a, 32 bits: it only tells this draft's tries apart
+  for (const ch of JSON.stringify(s)) h = Math.imul(h ^ ch.codePointAt(0)!, 0x01000193) >>> 0
+  return `${s.draft_id}-${h.toString(16)}`
+}
+
 // uuid makes a random id; crypto.randomUUID exists only on https and localhost.
 export function uuid(): string {
   if (typeof crypto.randomUUID === 'function') return crypto.randomUUID()
