@@ -51,6 +51,7 @@ const (
 	alarmLength
 	alarmWait
 	alarmSession
+	alarmHeld
 )
 
 // assertEvery is how often the actor repeats to the floor what it knows.
@@ -77,7 +78,8 @@ type call struct {
 	a, b      *media.Leg
 	out       *outbound // the agent's leg: ringing, or in the talk
 	rec       *media.Recorder
-	finals    []*final // 2xx of ours that wait for an ACK
+	finals    []*final  // 2xx of ours that wait for an ACK
+	held      []request // re-INVITEs that came before the ACK of the last one
 	session   time.Duration
 
 	caller   hotline.Phone
@@ -372,6 +374,8 @@ func (c *call) tick() {
 			c.end("system", hotline.EndMaxLength)
 		case alarmSession:
 			c.end("system", hotline.EndMediaLost) // the peer stopped refreshing: it is gone
+		case alarmHeld:
+			c.release(false)
 		case alarmAssert:
 			c.assert()
 		case alarmAnnounce:
@@ -399,6 +403,7 @@ func (c *call) acked(f *final) {
 	if c.phase == over {
 		c.goodbye()
 	}
+	c.release(true)
 }
 
 // handle deals with one event.
@@ -435,6 +440,7 @@ func (c *call) end(by, why string) {
 	was := c.phase
 	c.phase = over
 	clear(c.alarms)
+	c.release(false)
 	c.played = nil
 	if why == "" {
 		why = map[phase]string{greeting: hotline.EndNotOffered, queued: hotline.EndAbandoned, ringing: hotline.EndAbandoned,

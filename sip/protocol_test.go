@@ -68,8 +68,8 @@ func TestCase07ByeTwiceAndAfter(t *testing.T) {
 	w := h.wire("udp")
 	w.call()
 	w.send(w.msg("BYE", "b", 2, "", ""))
-	w.send(w.msg("BYE", "b", 2, "", ""))
 	w.want(200, "BYE")
+	w.send(w.msg("BYE", "b", 2, "", ""))
 	w.want(200, "BYE") // the same response again
 	h.until("the call is gone", func() bool { return h.Calls() == 0 })
 	w.send(w.msg("BYE", "c", 3, "", ""))

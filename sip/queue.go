@@ -317,8 +317,9 @@ func (c *call) request(r request) {
 // codec, a late offer, a session refresh.
 func (c *call) reinvite(r request, leg *media.Leg) {
 	for _, f := range c.finals {
-		if f.d == r.d { // our earlier 2xx is not acknowledged yet (RFC 3261 §14.2)
-			c.s.send(r.tx, respond(r.req, 491, "Request Pending"))
+		if f.d == r.d { // the ACK of our earlier 2xx may be a goroutine behind (pitfall 6)
+			c.held = append(c.held, r)
+			c.set(alarmHeld, gosip.T1)
 			return
 		}
 	}
@@ -333,6 +334,28 @@ func (c *call) reinvite(r request, leg *media.Leg) {
 	}
 	r.d.refresh(r.req.Contact())
 	c.accept(r.d, leg, r.tx, r.req, sdp, late, false)
+}
+
+// release goes on with the re-INVITEs that waited for an ACK, or refuses them
+// when it did not come.
+func (c *call) release(acked bool) {
+	held := c.held
+	c.held = nil
+	delete(c.alarms, alarmHeld)
+	for _, r := range held {
+		leg := c.a
+		if r.d != c.caller1 {
+			leg = c.b
+		}
+		switch {
+		case c.phase == over:
+			c.tooLate(r)
+		case acked:
+			c.reinvite(r, leg)
+		default:
+			c.s.send(r.tx, respond(r.req, 491, "Request Pending"))
+		}
+	}
 }
 
 // ack takes the ACK of one of our 2xx, by the INVITE's number; others may come
