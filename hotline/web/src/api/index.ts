@@ -17,10 +17,7 @@ export const api = {
   directory: () => http.get<DirectoryData>('/directory'),
 
   orders: (q: Query) => http.get<OrderList>('/orders', q),
-  order: async (id: string): Promise<OrderPageData> => {
-    const r = await http.get<OrderPageData & { order?: WorkOrder }>(`/orders/${enc(id)}`)
-    return r.order ? { ...r.order, caller: r.caller } : r
-  },
+  order: (id: string) => http.get<OrderPageData>(`/orders/${enc(id)}`),
   timeline: async (id: string) => (await http.get<{ events: OrderEvent[] | null }>(`/orders/${enc(id)}/timeline`)).events ?? [],
   submit: (s: Submission, key: string) =>
     http.post<WorkOrder>('/orders', s, { headers: { 'Idempotency-Key': key } }),
@@ -31,10 +28,7 @@ export const api = {
   callback: (id: string, b: CallbackInput) => http.post<WorkOrder>(`/orders/${enc(id)}/callback`, b),
   reveal: (id: string, reason: string) => http.post<RevealedCaller>(`/orders/${enc(id)}/reveal`, { reason }),
 
-  drafts: async (): Promise<Draft[]> => {
-    const r = await http.get<Draft[] | { drafts: Draft[] | null } | null>('/drafts')
-    return Array.isArray(r) ? r : (r?.drafts ?? [])
-  },
+  drafts: async () => (await http.get<{ drafts: Draft[] | null }>('/drafts')).drafts ?? [],
   saveDraft: (d: Draft, keepalive = false) =>
     http.put<Draft>(`/drafts/${enc(d.id)}`, { id: d.id, call_id: d.call_id, form: d.form }, { keepalive }),
   deleteDraft: (id: string) => http.del(`/drafts/${enc(id)}`),
@@ -46,26 +40,14 @@ export const api = {
   hangup: (callID: string) => http.post<unknown>(`/calls/${enc(callID)}/hangup`),
 
   calls: (q: Query) => http.get<CallList>('/calls', q),
-  call: async (id: string): Promise<Call> => {
-    const r = await http.get<Call & { call?: Call }>(`/calls/${enc(id)}`)
-    return r.call ?? r
-  },
+  call: (id: string) => http.get<Call>(`/calls/${enc(id)}`),
   card: (id: string) => http.get<CallCard>(`/calls/${enc(id)}/card`),
   recordingURL: (id: string) => `/api/v1/calls/${enc(id)}/recording`,
 
-  plan: async (q: { category: string; area: string; text: string }): Promise<Plan> => {
-    const r = await http.get<Plan & { plan?: Plan }>('/plan', q)
-    return r.plan ?? r
-  },
-  deadlines: async (q: Query): Promise<Deadline[]> => {
-    const r = await http.get<Deadline[] | { deadlines: Deadline[] | null }>('/deadline-preview', q)
-    return Array.isArray(r) ? r : (r?.deadlines ?? [])
-  },
+  plan: (q: { category: string; area: string; text: string }) => http.get<Plan>('/plan', q),
+  deadlines: async (q: Query) => (await http.get<{ deadlines: Deadline[] | null }>('/deadline-preview', q)).deadlines ?? [],
 
-  reports: async (): Promise<Report[]> => {
-    const r = await http.get<{ reports: Report[] | null }>('/reports', { kind: 'daily' })
-    return r.reports ?? []
-  },
+  reports: async () => (await http.get<{ reports: Report[] | null }>('/reports', { kind: 'daily' })).reports ?? [],
   makeDaily: (date: string) => http.post<Report>('/reports/daily', { date }),
   report: (id: string) => http.get<Report>(`/reports/${enc(id)}`),
   reportHTML: (id: string) => http.text(`/reports/${enc(id)}/html`),

@@ -4,6 +4,7 @@ import { api } from '../api'
 import { asApiError, type ApiError } from '../api/problem'
 import type { Call, OrderEvent, OrderPageData, WorkOrder } from '../api/types'
 import { useLive } from '../live'
+import { has } from './session'
 
 export function useOrder(id: () => string) {
   const order = shallowRef<OrderPageData | null>(null)
@@ -27,8 +28,8 @@ export function useOrder(id: () => string) {
       order.value = o
       events.value = list
       error.value = null
-      if (o.call_id && call.value?.id !== o.call_id) {
-        // A unit may not see calls; the order stands without it.
+      if (o.call_id && call.value?.id !== o.call_id && has('agent', 'dispatcher', 'callback', 'leader', 'admin')) {
+        // An agent may not see a colleague's call; the order stands without it.
         call.value = await api.call(o.call_id).catch(() => null)
       }
     } catch (e) {
