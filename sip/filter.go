@@ -17,7 +17,7 @@ import (
 func (s *Server) filter(info gosip.TransportReadProps, data []byte) ([]byte, error) {
 	src := addrPort(info.RemoteAddr)
 	if _, ok := s.trunk(src.Addr()); ok {
-		return data, nil
+		return s.pass(info, data, src), nil
 	}
 	if s.phoneNet(src.Addr()) {
 		if info.Transport != "UDP" { // pieces of a stream cannot be judged; handle does
@@ -25,16 +25,26 @@ func (s *Server) filter(info gosip.TransportReadProps, data []byte) ([]byte, err
 		}
 		for _, start := range openings {
 			if bytes.HasPrefix(data, start) {
-				return data, nil
+				return s.pass(info, data, src), nil
 			}
 		}
 		if s.reg.extension(src) != "" {
-			return data, nil
+			return s.pass(info, data, src), nil
 		}
 	}
 	s.dropped.Add(1)
 	return nil, nil
 }
+
+// pass holds back datagrams nobody could read.
+func (s *Server) pass(info gosip.TransportReadProps, data []byte, src netip.AddrPort) []byte {
+	if info.Transport == "UDP" && len(bytes.Trim(data, "\r\n\x00")) > 0 && !s.readable(data, src) {
+		return nil
+	}
+	return data
+}
+
+func udpAddrOf(a netip.AddrPort) net.Addr { return net.UDPAddrFromAddrPort(a) }
 
 var openings = [][]byte{[]byte("REGISTER "), []byte("OPTIONS "), []byte("SIP/2.0 "), []byte("\r\n")}
 

@@ -89,6 +89,7 @@ type Server struct {
 	o        Options
 	log      *slog.Logger
 	tp       *gosip.TransportLayer
+	parser   *gosip.Parser // the filter's; safe for concurrent use
 	tx       *gosip.TransactionLayer
 	udp      net.PacketConn
 	tcp      net.Listener
@@ -102,17 +103,20 @@ type Server struct {
 	kill context.CancelFunc
 	wg   sync.WaitGroup // spawned work and calls
 
-	mu       sync.Mutex // guards the fields below
-	calls    map[hotline.CallID]*call
-	dialogs  map[dialogKey]*dialog
-	invites  map[string]string // Call-ID, From tag and CSeq of a live INVITE → its branch (RFC 3261 §8.2.2.2)
-	draining bool
-	stopped  bool
-	tokens   float64 // of the rate limit
-	filled   time.Time
+	mu           sync.Mutex // guards the fields below
+	calls        map[hotline.CallID]*call
+	dialogs      map[dialogKey]*dialog
+	invites      map[string]string // Call-ID, From tag and CSeq of a live INVITE → its branch (RFC 3261 §8.2.2.2)
+	draining     bool
+	stopped      bool
+	tokens       float64 // of the rate limit
+	filled       time.Time
+	complainedAt int64 // the second the complaints are counted in
+	complaints   int
 
-	serving atomic.Bool
-	dropped atomic.Uint64 // datagrams of strangers
+	serving   atomic.Bool
+	dropped   atomic.Uint64 // datagrams of strangers
+	malformed atomic.Uint64 // datagrams that could not be read
 }
 
 // New binds the listeners and makes the server; nothing is served before Run.
@@ -196,7 +200,8 @@ func (s *Server) bind() (err error) {
 		return errors.Join(fmt.Errorf("listen sip tcp: %w", err), s.ports.Close())
 	}
 	s.tcpAddr = plain(s.tcp.Addr().(*net.TCPAddr).AddrPort())
-	s.tp = gosip.NewTransportLayer(net.DefaultResolver, gosip.NewParser(), nil,
+	s.parser = gosip.NewParser()
+	s.tp = gosip.NewTransportLayer(net.DefaultResolver, s.parser, nil,
 		gosip.WithTransportLayerReadFilter(s.filter),
 		gosip.WithTransportLayerTransports(gosip.TransportsConfig{
 			// Phones keep their connection between refreshes; a peer that does not read is let go.

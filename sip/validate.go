@@ -67,7 +67,7 @@ func validate(req *gosip.Request) *refusal {
 	if cseq.SeqNo >= 1<<31 { // RFC 3261 §8.1.1.5
 		return refuse(400, "Bad Request: CSeq too large")
 	}
-	if cseq.MethodName != req.Method {
+	if !strings.EqualFold(string(cseq.MethodName), string(req.Method)) {
 		return refuse(400, "Bad Request: CSeq names another method")
 	}
 	if tag, ok := req.From().Params.Get("tag"); !ok || tag == "" { // RFC 2543 peers are not served
