@@ -8,11 +8,9 @@ package reports
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -51,20 +49,8 @@ func New(o Options) (*Service, error) {
 	return &Service{o, o.Log.With("component", "reports")}, nil
 }
 
-// Issue is one document. Figures holds a stats.Daily as it was stored; it is
-// nil in lists.
-type Issue struct {
-	ID      int64           `json:"id,string"`
-	Kind    string          `json:"kind"`
-	Date    hotline.Date    `json:"date"`
-	Title   string          `json:"title"`  // "宣城市12345政务服务便民热线每日汇总"
-	Number  string          `json:"number"` // "〔2026〕第 327 期"
-	MadeAt  time.Time       `json:"made_at"`
-	Final   bool            `json:"final"` // the day was over; the issue never changes again
-	Pos     int64           `json:"as_of_pos"`
-	Figures json.RawMessage `json:"figures,omitempty"`
-	HTML    string          `json:"-"` // the printed form, a self-contained page; empty in lists
-}
+// Issue is one document; its figures hold a stats.Daily.
+type Issue = hotline.Issue
 
 // MakeDaily makes the summary of a day and keeps it. A final issue is
 // returned as it stands: making it twice changes nothing. The summary of a

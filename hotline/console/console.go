@@ -17,6 +17,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"net/http"
 	"sync"
 	"time"
@@ -74,9 +75,10 @@ type Options struct {
 type Stats struct {
 	Clients int
 	Topics  int
-	Pos     int64 // last stream position given out
-	Sent    int64 // frames queued since the start
-	Dropped int64 // clients disconnected as too slow
+	Pos     int64            // last stream position given out
+	Sent    int64            // frames queued since the start
+	Dropped int64            // clients disconnected as too slow
+	Kinds   map[string]int64 // stream entries given out since the start, by kind
 }
 
 // Hub is the exchange between the stream and the consoles. Safe for
@@ -97,6 +99,7 @@ type Hub struct {
 	closed  bool
 	sent    int64
 	dropped int64
+	kinds   map[string]int64
 	serving sync.WaitGroup
 }
 
@@ -111,7 +114,7 @@ func New(o Options) (*Hub, error) {
 	return &Hub{
 		o: o, log: o.Log.With("component", "console"),
 		ready: make(chan struct{}), stop: make(chan struct{}),
-		clients: map[*client]bool{}, topics: map[string]map[*client]bool{}, agents: map[hotline.AccountID]phoneStep{},
+		clients: map[*client]bool{}, topics: map[string]map[*client]bool{}, agents: map[hotline.AccountID]phoneStep{}, kinds: map[string]int64{},
 	}, nil
 }
 
@@ -145,7 +148,7 @@ func (h *Hub) Pos() int64 {
 func (h *Hub) Stats() Stats {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return Stats{Clients: len(h.clients), Topics: len(h.topics), Pos: h.pos, Sent: h.sent, Dropped: h.dropped}
+	return Stats{Clients: len(h.clients), Topics: len(h.topics), Pos: h.pos, Sent: h.sent, Dropped: h.dropped, Kinds: maps.Clone(h.kinds)}
 }
 
 // feed moves the stream to the clients.
@@ -210,6 +213,7 @@ func (h *Hub) broadcast(entries []outbox.Entry) {
 		}
 		h.mu.Lock()
 		h.pos = e.Pos
+		h.kinds[e.Kind]++
 		if msg != nil {
 			for _, topic := range e.Topics {
 				for c := range h.topics[topic] {
