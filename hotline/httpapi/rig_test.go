@@ -145,7 +145,7 @@ func ok[T any](t testing.TB) func(v T, err error) T {
 
 func newRig(t *testing.T) *rig {
 	t.Helper()
-	r := &rig{pool: hotlinetest.DB(t), clock: hotlinetest.NewClock(time.Date(2026, 11, 23, 1, 0, 0, 0, time.UTC)),
+	r := &rig{pool: hotlinetest.DB(t), clock: hotlinetest.NewClock(time.Date(2026, 11, 10, 1, 0, 0, 0, time.UTC)),
 		people: map[string]hotline.Principal{}, floor: &floorFake{}, log: &logBook{}, recordings: t.TempDir()}
 	log := slog.New(slog.NewTextHandler(r.log, nil))
 	d := hotline.NewDirectory(testCity(), 3)
