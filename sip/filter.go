@@ -15,6 +15,9 @@ import (
 // OPTIONS, answers and keep-alives pass. Strangers get nothing back. It never
 // returns an error: that would stop the library's listener.
 func (s *Server) filter(info gosip.TransportReadProps, data []byte) ([]byte, error) {
+	if s.closing.Load() {
+		return nil, nil
+	}
 	src := addrPort(info.RemoteAddr)
 	if _, ok := s.trunk(src.Addr()); ok {
 		return s.pass(info, data, src), nil

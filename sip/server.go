@@ -115,6 +115,7 @@ type Server struct {
 	complaints   int
 
 	serving   atomic.Bool
+	closing   atomic.Bool
 	dropped   atomic.Uint64 // datagrams of strangers
 	malformed atomic.Uint64 // datagrams that could not be read
 }
@@ -254,7 +255,7 @@ serve:
 	stop()
 	s.shut()
 	loops.Wait()
-	return err
+	return errors.Join(err, s.tp.Close()) // again: a datagram read in the last moment may have made a socket
 }
 
 var errListener = errors.New("listener closed")
@@ -273,6 +274,7 @@ func (s *Server) shut() {
 	case <-ended:
 	case <-time.After(4 * time.Second): // peers that do not answer our BYE
 	}
+	s.closing.Store(true) // the filter lets nothing in from here
 	s.kill()
 	<-ended
 	s.tx.Close()

@@ -140,3 +140,12 @@ func (w *wire) bye(seq int) {
 	w.send(w.msg("BYE", fmt.Sprint("bye", seq), seq, "", ""))
 	w.want(200, "BYE")
 }
+
+func mustParse(t testing.TB, s string) *gosip.Request {
+	t.Helper()
+	m, err := gosip.NewParser().ParseSIP([]byte(s))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m.(*gosip.Request)
+}

@@ -232,14 +232,13 @@ func (f *Floor) Ended(ctx context.Context, call hotline.CallID) error {
 	return wrapf(err, "end call %s", call)
 }
 
-// Position returns the call's place among the waiting, from 1, and how many
-// wait; zero when it does not wait.
+// Position returns the call's place among the waiting, from 1 (zero when it
+// does not wait), and how many wait.
 func (f *Floor) Position(ctx context.Context, call hotline.CallID) (place, waiting int, err error) {
 	rank, err := f.o.Redis.ZRank(ctx, key("wait"), string(call)).Result()
 	if errors.Is(err, redis.Nil) {
-		return 0, 0, nil
-	}
-	if err != nil {
+		rank = -1
+	} else if err != nil {
 		return 0, 0, fmt.Errorf("find place of call %s: %w", call, err)
 	}
 	n, err := f.o.Redis.ZCard(ctx, key("wait")).Result()

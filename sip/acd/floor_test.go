@@ -161,6 +161,9 @@ func rona(t *testing.T, f *Floor, clock *hotlinetest.Clock, _ *redis.Client) {
 	if place, n, err := f.Position(t.Context(), "c1"); err != nil || place != 1 || n != 2 {
 		t.Fatalf("position = %d of %d, %v", place, n, err)
 	}
+	if place, n, err := f.Position(t.Context(), "other"); err != nil || place != 0 || n != 2 {
+		t.Fatalf("position of a stranger = %d of %d, %v", place, n, err)
+	}
 }
 
 func callerGone(t *testing.T, f *Floor, clock *hotlinetest.Clock, _ *redis.Client) {
