@@ -25,6 +25,10 @@ describe('timeline', () => {
     expect(told.lines.map((l) => l.text)).toEqual(['市城管局', '已办', '已解决', '办理时限：已超期'])
   })
   it('tells the caller’s word', () => expect(text('callback_done', { satisfaction: 2, solved: 'partly', note: '' })).toEqual(['满意度：满意', '诉求人认为：部分解决']))
+  it('does not name a rule twice', () => {
+    const reason = { kind: 'rule', rule: '0203-341802', catalogue_version: 3, text: '按派单目录 0203-341802：由市城管局主办' }
+    expect(text('dispatched', { assignments: [{ unit_code: 'CGJ', role: 'lead', reason }] })).toContain('派单依据：按派单目录 0203-341802：由市城管局主办（派单目录第 3 版）')
+  })
   it('writes a manual choice with its reason', () => {
     const reason = { kind: 'manual', catalogue_version: 0, text: '依三定方案' }
     expect(text('dispatched', { assignments: [{ unit_code: 'CGJ', role: 'lead', reason }] })).toContain('人工派单理由：依三定方案')

@@ -70,7 +70,9 @@ export function deadlineText(d: Pick<Deadline, 'kind' | 'amount' | 'unit' | 'due
 function reasonLine(r: Reason): Line[] {
   if (!r.text && !r.rule) return []
   const version = r.catalogue_version > 0 ? `第 ${r.catalogue_version} 版` : ''
-  const rule = r.rule ? `（派单目录 ${[r.rule, version].filter(Boolean).join('，')}）` : ''
+  const known = r.rule && r.text.includes(r.rule) // the sentence names its rule already
+  const parts = [known ? '' : r.rule, version].filter(Boolean)
+  const rule = r.rule && parts.length > 0 ? `（派单目录${known ? '' : ' '}${parts.join('，')}）` : ''
   return [{ name: r.kind === 'manual' ? '人工派单理由' : '派单依据', text: `${r.text}${rule}` }]
 }
 
