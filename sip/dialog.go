@@ -3,7 +3,6 @@ package sip
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"net/netip"
 	"strconv"
@@ -181,15 +180,18 @@ func (s *Server) addr(network string) netip.AddrPort {
 	return s.udpAddr
 }
 
-// errNoAnswer says that a request found no final response.
-var errNoAnswer = errors.New("no final response")
+// Why a request found no final response.
+var (
+	errNoAnswer = errors.New("no final response")
+	errNotSent  = errors.New("request not sent")
+)
 
 // transact sends a request and waits for its final response, bounded by ctx
 // and by the transaction's own timer.
 func (s *Server) transact(ctx context.Context, req *gosip.Request) (*gosip.Response, error) {
 	tx, err := s.tx.Request(ctx, req)
 	if err != nil {
-		return nil, fmt.Errorf("send %s: %w", req.Method, err)
+		return nil, errNotSent // the library's text holds the Request-URI, which may hold a number
 	}
 	defer tx.Terminate()
 	for {

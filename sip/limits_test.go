@@ -2,8 +2,11 @@ package sip
 
 import (
 	"fmt"
+	"log/slog"
 	"net/netip"
 	"slices"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -240,4 +243,54 @@ func TestFactsAreDense(t *testing.T) {
 	if got := kinds(h.desk.calls()[0]); !slices.Equal(got, []hotline.CallFactKind{hotline.CallArrived, hotline.CallEnded}) {
 		t.Errorf("facts = %v", got)
 	}
+}
+
+// TestNoNumbersInLogs: neither the log, at its most talkative, nor Redis shows
+// a caller's number.
+func TestNoNumbersInLogs(t *testing.T) {
+	t.Parallel()
+	var out safeBuffer
+	h := open(t, houseOptions{change: func(o *Options) {
+		o.Log = slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	}})
+	h.agent(1001, siptest.Options{})
+	talk, err := h.phone(siptest.Options{User: "13898765432"}).Call(within(t, 10*time.Second), "12345")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.until("they talk", func() bool { return h.state(1001) == hotline.Talking })
+	for _, key := range h.o.Redis.Keys(t.Context(), "*").Val() {
+		if dump := h.o.Redis.Do(t.Context(), "HGETALL", key).String(); strings.Contains(dump, "98765") {
+			t.Errorf("%s holds %s", key, dump)
+		}
+	}
+	w := h.wire("udp")
+	w.send(strings.ReplaceAll(w.msg("INVITE", "1", 1, "Require: x\r\n", body), "13812345678", "13898765432"))
+	w.want(420, "INVITE")
+	w.send("INVITE sip:13898765432@x SIP/2.0\r\nbroken\r\n\r\n")
+	if err := talk.Hangup(within(t, 5*time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	h.ended("caller", hotline.EndNormal)
+	if s := out.String(); !strings.Contains(s, "call ended") || strings.Contains(s, "98765") {
+		t.Errorf("log = %s", s)
+	}
+}
+
+// safeBuffer is a buffer many goroutines write.
+type safeBuffer struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (b *safeBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *safeBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
 }

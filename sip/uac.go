@@ -33,8 +33,7 @@ type outbound struct {
 	kept    string  // To tag of the 2xx we kept; set before settled
 	dialog  *dialog // set before the answered event; then the actor's
 
-	rang     bool // the actor's: a 180 came
-	answered bool // the actor's: part of the talk
+	rang bool // the actor's: a 180 came
 }
 
 // The events an outbound leg posts.

@@ -17,7 +17,6 @@ type wire struct {
 	h    *house
 	id   string // Call-ID
 	tag  string // the server's To tag, once known
-	n    int    // branch counter
 }
 
 func (h *house) wire(network string) *wire {
