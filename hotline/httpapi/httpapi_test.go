@@ -64,8 +64,13 @@ func TestOpenAPIEqualsTheRoutes(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	var doc struct {
-		OpenAPI string                                `json:"openapi"`
-		Paths   map[string]map[string]json.RawMessage `json:"paths"`
+		OpenAPI    string                                `json:"openapi"`
+		Paths      map[string]map[string]json.RawMessage `json:"paths"`
+		Components struct {
+			Schemas map[string]struct {
+				Properties map[string]struct{ Type any }
+			}
+		}
 	}
 	res := r.nobody(t).do("GET", "/api/openapi.json", nil)
 	if err := json.Unmarshal(res.body, &doc); err != nil {
@@ -84,6 +89,11 @@ func TestOpenAPIEqualsTheRoutes(t *testing.T) {
 	slices.Sort(want)
 	if doc.OpenAPI != "3.1.0" || !slices.Equal(got, want) {
 		t.Errorf("document %s has\n%v\nroutes are\n%v", doc.OpenAPI, got, want)
+	}
+	for _, m := range [][2]string{{"Principal", "id"}, {"WorkOrder", "person_id"}, {"OrderView", "person_id"}, {"WorkOrder", "id"}, {"Issue", "date"}} {
+		if got := doc.Components.Schemas[m[0]].Properties[m[1]].Type; got != "string" {
+			t.Errorf("%s.%s is %v in the document and a string on the wire", m[0], m[1], got)
+		}
 	}
 	if strings.Contains(string(res.body), "$schema") {
 		t.Error("the document links schemas")

@@ -9,9 +9,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"runtime/debug"
 	"strconv"
+	"strings"
 
 	"hotline12345/hotline"
 	"hotline12345/hotline/auth"
@@ -81,7 +83,13 @@ func (a *API) wrap() http.Handler {
 	}), a.write)
 	limited := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
-		identified.ServeHTTP(w, r)
+		// Pages and probes are for everybody: they cost no session look-up
+		// and are there while the database is away.
+		if strings.HasPrefix(r.URL.Path, prefix+"/") || r.URL.Path == "/ws" {
+			identified.ServeHTTP(w, r)
+			return
+		}
+		a.mux.ServeHTTP(w, r)
 	})
 	guarded := origin.Handler(limited)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -107,8 +115,16 @@ func (a *API) wrap() http.Handler {
 			if rec.status == 0 {
 				rec.status = http.StatusOK // an empty answer, or a connection taken over
 			}
-			a.metrics.observe(r.Method, route, rec.status, took)
-			a.log.Info("request", "request_id", info.id, "method", r.Method, "route", route, "status", rec.status,
+			level := slog.LevelInfo
+			switch route {
+			case "GET /ws": // lives for hours; its figures are the hub's
+			case "GET /healthz", "GET /readyz", "GET /metrics", "/":
+				level = slog.LevelDebug // asked all the time
+				fallthrough
+			default:
+				a.metrics.observe(r.Method, route, rec.status, took)
+			}
+			a.log.Log(r.Context(), level, "request", "request_id", info.id, "method", r.Method, "route", route, "status", rec.status,
 				"bytes", rec.bytes, "ms", took.Milliseconds(), "account_id", int64(info.actor))
 		}()
 		guarded.ServeHTTP(rec, r)

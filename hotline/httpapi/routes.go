@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"reflect"
 	"strings"
 	"time"
 
@@ -123,12 +124,30 @@ func (a *API) register() error {
 	a.calls(r)
 	a.previews(r)
 	a.reports(r)
+	quoteNumbers(r.api.OpenAPI().Components.Schemas)
 	doc, err := json.Marshal(r.api.OpenAPI())
 	if err != nil {
 		return fmt.Errorf("encode openapi document: %w", err)
 	}
 	a.plain(doc)
 	return nil
+}
+
+// quoteNumbers mends what the library overlooks: members tagged ",string" are
+// strings on the wire.
+func quoteNumbers(schemas huma.Registry) {
+	for name, s := range schemas.Map() {
+		t := schemas.TypeFromRef("#/components/schemas/" + name)
+		if t == nil || t.Kind() != reflect.Struct {
+			continue
+		}
+		for _, f := range reflect.VisibleFields(t) {
+			member, options, _ := strings.Cut(f.Tag.Get("json"), ",")
+			if p := s.Properties[member]; p != nil && strings.Contains(options, "string") {
+				s.Properties[member] = &huma.Schema{Type: huma.TypeString, Description: p.Description}
+			}
+		}
+	}
 }
 
 func or(s, other string) string {
