@@ -14,7 +14,8 @@ declare module 'vue-router' {
 }
 
 export const routes: RouteRecordRaw[] = [
-  { path: '/', redirect: () => home(), meta: { title: '首页' } },
+  // Never shown: the guard sends everybody to login or to his own first page.
+  { path: '/', component: () => import('./pages/MissingPage.vue'), meta: { title: '首页' } },
   { path: '/login', component: () => import('./pages/LoginPage.vue'), meta: { title: '登录', open: true } },
   { path: '/desk', component: () => import('./pages/DeskPage.vue'), meta: { title: '话务台', menu: 'desk', roles: ['agent'] } },
   { path: '/dispatch', component: () => import('./pages/DispatchPage.vue'), meta: { title: '派单台', menu: 'dispatch', roles: ['dispatcher', 'admin'] } },
