@@ -146,7 +146,7 @@ type WorkOrder struct {
 	Solved          Solved          `json:"solved,omitempty"`
 	Satisfaction    int             `json:"satisfaction"` // 1 very good … 5 very bad (GB/T 39735); zero: not rated
 	CallbackTries   int             `json:"callback_tries"`
-	Outcome         string          `json:"outcome,omitempty"` // how it ended: direct, satisfied, dissatisfied, unreached
+	Outcome         string          `json:"outcome,omitempty"` // how it ended: direct, satisfied, dissatisfied, unreached, no_callback
 	AcceptedAt      time.Time       `json:"accepted_at"`
 	RepliedAt       *time.Time      `json:"replied_at"`
 	ClosedAt        *time.Time      `json:"closed_at"`

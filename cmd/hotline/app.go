@@ -40,6 +40,7 @@ type App struct {
 
 	live    *live.Live
 	pool    *pgxpool.Pool
+	cluster *pg.Cluster // the private server; nil with a configured one
 	archive *city.Archive
 	roster  *agent.Roster
 	auth    *auth.Service
@@ -111,12 +112,12 @@ func New(ctx context.Context, cfg configs.Config, clock hotline.Clock, log *slog
 
 // openStores connects PostgreSQL and Redis, private ones when none are given.
 func (a *App) openStores(ctx context.Context) error {
-	pool, closeDB, err := openDatabase(ctx, a.cfg, a.log)
+	pool, cluster, err := openDatabase(ctx, a.cfg, a.log)
 	if err != nil {
 		return err
 	}
-	a.onClose("postgresql", closeDB)
-	a.pool = pool
+	a.onClose("postgresql", func(ctx context.Context) error { return closeDatabase(ctx, pool, cluster) })
+	a.pool, a.cluster = pool, cluster
 	if err := pg.Migrate(ctx, pool); err != nil {
 		return err
 	}
@@ -208,13 +209,13 @@ func closeQuietly(l net.Listener) error {
 
 // openDatabase connects to the configured PostgreSQL or, without one, to the
 // private cluster in the data folder, started unless another process runs it.
-func openDatabase(ctx context.Context, cfg configs.Config, log *slog.Logger) (*pgxpool.Pool, func(context.Context) error, error) {
+func openDatabase(ctx context.Context, cfg configs.Config, log *slog.Logger) (*pgxpool.Pool, *pg.Cluster, error) {
 	if cfg.DatabaseURL != "" {
 		pool, err := pg.Open(ctx, cfg.DatabaseURL)
 		if err != nil {
 			return nil, nil, err
 		}
-		return pool, func(context.Context) error { pool.Close(); return nil }, nil
+		return pool, nil, nil
 	}
 	cluster, err := pg.StartCluster(ctx, pg.ClusterOptions{DataDir: filepath.Join(cfg.DataDir, "pg"), Log: log})
 	if err != nil {
@@ -227,10 +228,16 @@ func openDatabase(ctx context.Context, cfg configs.Config, log *slog.Logger) (*p
 	if err != nil {
 		return nil, nil, errors.Join(err, cluster.Stop(ctx))
 	}
-	return pool, func(ctx context.Context) error {
-		pool.Close()
-		return cluster.Stop(ctx)
-	}, nil
+	return pool, cluster, nil
+}
+
+// closeDatabase closes the pool and stops the private cluster, if any.
+func closeDatabase(ctx context.Context, pool *pgxpool.Pool, cluster *pg.Cluster) error {
+	pool.Close()
+	if cluster == nil {
+		return nil
+	}
+	return cluster.Stop(ctx)
 }
 
 // databaseName is the database of a private cluster.

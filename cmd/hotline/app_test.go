@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -51,6 +52,9 @@ func (k *logKeeper) String() string {
 	return k.b.String()
 }
 
+// towns counts the towns started, mediaPorts the RTP ports lent to SIPp.
+var towns, mediaPorts atomic.Int32
+
 // testConfig is the default configuration on free ports of 127.0.0.1.
 func testConfig(t *testing.T) configs.Config {
 	t.Helper()
@@ -71,7 +75,9 @@ func testConfig(t *testing.T) configs.Config {
 	cfg.HTTP.Addr = "127.0.0.1:0"
 	cfg.SIP.UDPAddr = freeSIPAddr(t)
 	cfg.SIP.TCPAddr = cfg.SIP.UDPAddr
-	cfg.SIP.RTPPortMin, cfg.SIP.RTPPortMax = 30000, 31998
+	// Below the kernel's own range, each town its own.
+	cfg.SIP.RTPPortMin = 20000 + int(towns.Add(1)%30)*400
+	cfg.SIP.RTPPortMax = cfg.SIP.RTPPortMin + 398
 	cfg.SIP.ReadyOnRegister = true
 	cfg.Floor.WrapUp = time.Second
 	return cfg
@@ -101,7 +107,7 @@ func freeSIPAddr(t *testing.T) string {
 func startTown(t *testing.T, cfg configs.Config) *town {
 	t.Helper()
 	c := &town{t: t, logs: &logKeeper{}}
-	log := slog.New(slog.NewTextHandler(c.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	log := slog.New(slog.NewTextHandler(c.logs, &slog.HandlerOptions{Level: slog.LevelInfo}))
 	ctx, cancel := context.WithCancel(context.Background())
 	a, err := New(ctx, cfg, wallClock, log)
 	if err != nil {
@@ -125,7 +131,11 @@ func startTown(t *testing.T, cfg configs.Config) *town {
 	t.Cleanup(func() {
 		c.stop()
 		if t.Failed() {
-			t.Log(c.logs.String())
+			for line := range strings.Lines(c.logs.String()) {
+				if !strings.Contains(line, "msg=request") {
+					t.Log(strings.TrimSpace(line))
+				}
+			}
 		}
 	})
 	hotlinetest.Eventually(t, 10*time.Second, "ready", func() bool {

@@ -100,8 +100,8 @@ func TestBaresipTalksBothWays(t *testing.T) {
 		pcm := make([]int16, len(sides[side]))
 		media.PCMA.Decode(pcm, sides[side])
 		own, other := media.ToneLevel(pcm, want.own), media.ToneLevel(pcm, want.other)
-		if own < 1000 || own < 10*other {
-			t.Errorf("side %d: level %.0f at %.0f Hz and %.0f at %.0f Hz", side, own, want.own, other, want.other)
+		if own < 0.2 || own < 10*other {
+			t.Errorf("side %d: level %.3f at %.0f Hz and %.3f at %.0f Hz", side, own, want.own, other, want.other)
 		}
 	}
 	c.assertNoFullNumber("13905630007")

@@ -32,7 +32,8 @@ type stage struct {
 }
 
 // stages lists the loops: what others need comes first and so ends last.
-func (a *App) stages(extra []func(context.Context) error) []*stage {
+// Left are recordings of a killed program.
+func (a *App) stages(left []string, extra []func(context.Context) error) []*stage {
 	s := []*stage{
 		{name: "relay", run: a.relay.Run},
 		{name: "stream", run: a.stream.Run},
@@ -47,6 +48,10 @@ func (a *App) stages(extra []func(context.Context) error) []*stage {
 		{name: "http", run: a.serveHTTP, stop: a.stopHTTP},
 		{name: "consoles", run: a.hub.Run},
 		{name: "telephone", run: a.phones.Run, stop: a.drainCalls},
+		{name: "recordings", run: func(ctx context.Context) error { return a.mendRecordings(ctx, left) }},
+	}
+	if a.cluster != nil {
+		s = append(s, &stage{name: "postgresql", run: a.watchCluster})
 	}
 	for _, run := range extra {
 		s = append(s, &stage{name: "robots", run: run})
@@ -69,7 +74,14 @@ func (a *App) dispatchEntry(ctx context.Context, e outbox.Entry) error {
 // ready, new calls refused, calls drained, consoles told to come back, jobs
 // and loops ended, the relay flushed, Redis, PostgreSQL.
 func (a *App) Run(ctx context.Context, extra ...func(context.Context) error) error {
-	all := a.stages(extra)
+	left, err := a.unfinishedRecordings()
+	if err != nil {
+		return joinClose(err, a)
+	}
+	if err := a.knowSeats(ctx); err != nil {
+		return joinClose(err, a)
+	}
+	all := a.stages(left, extra)
 	failed := make(chan *stage, len(all))
 	for _, s := range all {
 		runCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
@@ -115,6 +127,17 @@ func (a *App) Run(ctx context.Context, extra ...func(context.Context) error) err
 	return errors.Join(errs...)
 }
 
+// watchCluster ends the program when its private database server died: the
+// next start recovers it.
+func (a *App) watchCluster(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-a.cluster.Exited():
+		return errors.New("the private PostgreSQL server ended")
+	}
+}
+
 func (a *App) serveHTTP(context.Context) error {
 	if err := a.server.Serve(a.listener); err != nil && !errors.Is(err, http.ErrServerClosed) {
 		return err
@@ -135,7 +158,9 @@ func (a *App) stopHTTP() {
 func (a *App) drainCalls() {
 	ctx, cancel := context.WithTimeout(context.Background(), a.drainTime)
 	defer cancel()
-	a.phones.Drain(ctx)
+	if err := a.phones.Drain(ctx); err != nil {
+		a.log.Warn("calls were ended by the stop", "err", err)
+	}
 }
 
 // checkNextCalendar warns when the next year has no published calendar yet:

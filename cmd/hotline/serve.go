@@ -56,11 +56,11 @@ func probeSIP(udp, tcp string) error {
 // makeDaily makes one day's summary outside the running system: on the
 // configured database, or on the demo's, running or not.
 func makeDaily(ctx context.Context, cfg configs.Config, day hotline.Date) (reports.Issue, error) {
-	pool, closeDB, err := attachDatabase(ctx, cfg)
+	pool, cluster, err := attachDatabase(ctx, cfg)
 	if err != nil {
 		return reports.Issue{}, err
 	}
-	defer func() { _ = closeDB(context.WithoutCancel(ctx)) }()
+	defer func() { _ = closeDatabase(context.WithoutCancel(ctx), pool, cluster) }()
 	if err := pg.Migrate(ctx, pool); err != nil {
 		return reports.Issue{}, err
 	}
@@ -80,7 +80,7 @@ func makeDaily(ctx context.Context, cfg configs.Config, day hotline.Date) (repor
 
 // attachDatabase is openDatabase for a command beside a running system: it
 // joins the private cluster that system runs.
-func attachDatabase(ctx context.Context, cfg configs.Config) (*pgxpool.Pool, func(context.Context) error, error) {
+func attachDatabase(ctx context.Context, cfg configs.Config) (*pgxpool.Pool, *pg.Cluster, error) {
 	if cfg.DatabaseURL == "" {
 		if dsn, ok := pg.Running(filepath.Join(cfg.DataDir, "pg"), databaseName); ok {
 			cfg.DatabaseURL = dsn

@@ -31,7 +31,7 @@ func sipp(t *testing.T, server, scenario string, port int, args ...string) *sipp
 		t.Fatal(err)
 	}
 	all := append([]string{server, "-sf", filepath.Join(wd, "testdata", "sipp", scenario+".xml"),
-		"-i", "127.0.0.1", "-mi", "127.0.0.1", "-p", strconv.Itoa(port), "-nostdin",
+		"-i", "127.0.0.1", "-mi", "127.0.0.1", "-p", strconv.Itoa(port), "-mp", strconv.Itoa(10000 + int(mediaPorts.Add(1)%1000)*10), "-nostdin",
 		"-timeout", "60s", "-timeout_error", "-trace_err", "-trace_logs"}, args...)
 	r := &sippRun{t: t, name: scenario, cmd: exec.Command(bin, all...), done: make(chan struct{})}
 	r.cmd.Dir = t.TempDir()
@@ -96,7 +96,7 @@ func (c *town) sippAgent(extension, scenario string, calls int, args ...string) 
 		c.t.Fatal(err)
 	}
 	sipp(c.t, c.cfg.SIP.UDPAddr, "register", port, "-inf", csv, "-m", "1").wait()
-	return sipp(c.t, c.cfg.SIP.UDPAddr, scenario, port, append([]string{"-rtp_echo", "-mp", strconv.Itoa(20000 + port%20000), "-m", strconv.Itoa(calls), "-d", "300"}, args...)...)
+	return sipp(c.t, c.cfg.SIP.UDPAddr, scenario, port, append([]string{"-rtp_echo", "-m", strconv.Itoa(calls), "-d", "300"}, args...)...)
 }
 
 // TestSIPpCallIsAnsweredAndRecorded: a client no one here wrote dials 12345,
@@ -107,7 +107,7 @@ func TestSIPpCallIsAnsweredAndRecorded(t *testing.T) {
 	c := startTown(t, testConfig(t))
 	agent := c.sippAgent("1001", "agent", 1)
 	started := time.Now()
-	sipp(t, c.cfg.SIP.UDPAddr, "caller", freePort(t), "-s", "12345", "-m", "1", "-d", "16000").wait()
+	sipp(t, c.cfg.SIP.UDPAddr, "caller", freePort(t), "-s", "12345", "-m", "1", "-d", "8000").wait()
 	talked := time.Since(started)
 	agent.wait()
 
@@ -174,7 +174,7 @@ func TestSIPpMergedLineKeepsItsNumber(t *testing.T) {
 		}
 	}
 	agent := c.sippAgent("1001", "agent", 1)
-	sipp(t, c.cfg.SIP.UDPAddr, "caller", freePort(t), "-s", old, "-m", "1", "-d", "12000").wait()
+	sipp(t, c.cfg.SIP.UDPAddr, "caller", freePort(t), "-s", old, "-m", "1", "-d", "3000").wait()
 	agent.wait()
 	call := c.login("dispatcher").calls(1)[0]
 	if call.Original != old || call.AnsweredAt == nil {
@@ -206,7 +206,7 @@ func TestSIPpTenCallsAtOnce(t *testing.T) {
 			for n := range 10 {
 				agents = append(agents, c.sippAgent(demoExtension(n), "agent", 1))
 			}
-			sipp(t, c.cfg.SIP.UDPAddr, "caller", freePort(t), "-t", transport, "-s", "12345", "-m", "10", "-l", "10", "-r", "10", "-d", "16000").wait()
+			sipp(t, c.cfg.SIP.UDPAddr, "caller", freePort(t), "-t", transport, "-s", "12345", "-m", "10", "-l", "10", "-r", "10", "-d", "9000").wait()
 			var wg sync.WaitGroup
 			for _, a := range agents {
 				wg.Go(func() { <-a.done })

@@ -145,7 +145,7 @@ func TestStory(t *testing.T) {
 	agent, unit, desk := browser("1001"), browser("cgj"), browser("callback")
 	unit.see("nav-unit")
 
-	caller := sipp(t, c.cfg.SIP.UDPAddr, "caller", freePort(t), "-s", "12345", "-m", "1", "-d", "40000")
+	caller := sipp(t, c.cfg.SIP.UDPAddr, "caller", freePort(t), "-s", "12345", "-m", "1", "-d", "30000")
 	agent.see("caller-card")
 	agent.shot("card")
 	if got := agent.text("caller-number"); !strings.Contains(got, "****") {
