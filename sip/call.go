@@ -381,8 +381,11 @@ func (c *call) tick() {
 		case alarmAnnounce:
 			c.announce()
 		case alarmWait:
-			if c.phase == queued {
+			switch c.phase {
+			case queued:
 				c.apologise()
+			case ringing: // let this agent try
+				c.set(alarmWait, time.Second)
 			}
 		case alarmRing:
 			if c.phase == ringing {
@@ -418,10 +421,6 @@ func (c *call) handle(e event) {
 		c.end("system", e.why)
 	case offered:
 		c.offer(e.o)
-	case outRinging:
-		if e.o == c.out && !e.o.rang {
-			e.o.rang = true
-		}
 	case outAnswered:
 		c.agentAnswered(e)
 	case outFailed:

@@ -102,7 +102,8 @@ func (c *call) assert() {
 
 // announce tells the caller his place.
 func (c *call) announce() {
-	if c.phase != queued {
+	c.set(alarmAnnounce, c.s.o.IVR.Every())
+	if c.phase != queued { // a phone rings: the music goes on
 		return
 	}
 	ctx, cancel := c.ask()
@@ -114,7 +115,6 @@ func (c *call) announce() {
 	if p := c.prompts(c.s.o.IVR.Announcement(place)); len(p) > 0 {
 		c.played = c.a.Play(p...)
 	}
-	c.set(alarmAnnounce, c.s.o.IVR.Every())
 }
 
 // apologise gives the wait up: the apology, then the end.

@@ -32,13 +32,10 @@ type outbound struct {
 	ack     *gosip.Request
 	kept    string  // To tag of the 2xx we kept; set before settled
 	dialog  *dialog // set before the answered event; then the actor's
-
-	rang bool // the actor's: a 180 came
 }
 
 // The events an outbound leg posts.
 type (
-	outRinging  struct{ o *outbound }
 	outAnswered struct {
 		o    *outbound
 		body []byte
@@ -96,7 +93,7 @@ func (o *outbound) run() {
 	tx.OnRetransmission(o.again)
 	limit := time.NewTimer(o.s.o.Floor.RingTimeout() + 64*gosip.T1)
 	defer limit.Stop()
-	stop, cancelled, proceeding, told := o.stop, false, false, false
+	stop, cancelled, proceeding := o.stop, false, false
 	for {
 		select {
 		case res := <-tx.Responses():
@@ -106,10 +103,6 @@ func (o *outbound) run() {
 					o.sendCancel()
 				}
 				proceeding = true
-				if res.StatusCode > 100 && !told {
-					told = true
-					o.call.post(outRinging{o})
-				}
 			case res.IsSuccess():
 				o.success(res, cancelled)
 				return
