@@ -23,7 +23,8 @@ var daily = template.Must(template.New("daily").Funcs(template.FuncMap{
 	"number": thousands, "rate": rate, "duration": duration, "delta": delta, "date": date, "clock": clock,
 	"share": share, "bars": bars, "hours": hourChart, "paragraphs": paragraphs, "inc": func(i int) int { return i + 1 },
 	"len64":     func(o []stats.OverdueOrder) int64 { return int64(len(o)) },
-	"breakdown": func(head string, rows []stats.Row) breakdown { return breakdown{head, rows} },
+	"breakdown": func(head string, rows []stats.Row, base int64) breakdown { return breakdown{head, rows, base} },
+	"sum":       sum,
 }).Parse(dailyPage))
 
 // none is printed where there is nothing to divide by (domain.md §7.6).
@@ -133,31 +134,36 @@ func paragraphs(p page) []string {
 	return out
 }
 
-// breakdown is one table of parts.
+// breakdown is one table of parts; shares are of Base.
 type breakdown struct {
 	Head string
 	Rows []stats.Row
+	Base int64
+}
+
+func sum(rows []stats.Row) (n int64) {
+	for _, r := range rows {
+		n += r.Count
+	}
+	return n
 }
 
 // bar is one bar of a breakdown, ready to draw.
 type bar struct {
 	stats.Row
-	Width float64 // 0 to 100, the longest bar is 100
+	Width float64 // 0 to 100; the longest bar is 100
 	Share string
 }
 
 // bars scales rows to the longest one.
-func bars(rows []stats.Row) []bar {
-	most, all := int64(0), int64(0)
-	for _, r := range rows {
-		most, all = max(most, r.Count), all+r.Count
+func bars(b breakdown) []bar {
+	most := int64(1)
+	for _, r := range b.Rows {
+		most = max(most, r.Count)
 	}
-	out := make([]bar, len(rows))
-	for i, r := range rows {
-		out[i] = bar{Row: r, Share: share(r.Count, all)}
-		if most > 0 {
-			out[i].Width = float64(r.Count*1000/most) / 10
-		}
+	out := make([]bar, len(b.Rows))
+	for i, r := range b.Rows {
+		out[i] = bar{Row: r, Share: share(r.Count, b.Base), Width: float64(r.Count*1000/most) / 10}
 	}
 	return out
 }

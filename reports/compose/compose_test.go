@@ -43,6 +43,7 @@ func sample() *stats.Daily {
 	}
 	d.Sources = []stats.Row{{Code: "01", Name: "电话", Count: 600, Link: "/orders?source=01"}, {Code: "02", Name: "网站", Count: 40, Link: "/orders?source=02"}}
 	d.Units = []stats.Row{{Code: "JYTYJ", Name: `教体局<script>`, Count: 1, Link: "/orders?lead=JYTYJ"}}
+	d.Categories = []stats.Row{{Code: "010203", Name: "城市管理/噪声", Count: 64, Link: "/orders?category=010203"}} // a tenth of all, not all of the five
 	d.Overdue = []stats.OverdueOrder{
 		{ID: hotline.NewOrderID(day, 7), Number: hotline.NewOrderID(day, 7).Number(), Title: "西林街道 138**** 来电反映路灯不亮", Unit: "住建局", DueAt: w.From, Hours: 24, Link: "/orders/1"},
 		{ID: hotline.NewOrderID(day, 9), Number: hotline.NewOrderID(day, 9).Number(), Title: "小区噪声", Unit: "城管局", DueAt: w.From.Add(time.Hour), Hours: 23, Link: "/orders/2"},
