@@ -57,7 +57,7 @@ func TestFirstFaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer taken.Close()
+	t.Cleanup(func() { _ = taken.Close() }) // the parallel subtests outlive this function
 	dir := t.TempDir()
 	bad := filepath.Join(dir, "hotline.yaml")
 	if err := os.WriteFile(bad, []byte("http:\n  addr: 127.0.0.1:0\n  adress: x\nsip:\n  max_calls: many\n"), 0o600); err != nil {
@@ -76,8 +76,8 @@ func TestFirstFaults(t *testing.T) {
 		{"http port taken", []string{"HTTP_ADDR=" + taken.Addr().String()}, []string{"demo", "--ephemeral", "--no-traffic"}, []string{"已被占用", "HTTP_ADDR"}},
 		{"sip port taken", []string{"HTTP_ADDR=127.0.0.1:0", "SIP_ADDR=" + taken.Addr().String()}, []string{"demo", "--ephemeral", "--no-traffic"}, []string{"已被占用", "SIP_ADDR"}},
 		{"data folder cannot be made", []string{"HTTP_ADDR=127.0.0.1:0"}, []string{"demo", "--no-traffic", "--data-dir", filepath.Join(plain, "x")}, []string{plain}},
-		{"wrong dsn", []string{"DATABASE_URL=host=/nowhere dbname=x", "HTTP_ADDR=127.0.0.1:0", "SIP_ADDR=" + freeSIPAddr(t)}, []string{"demo", "--no-traffic", "--ephemeral"}, []string{"database_url"}},
-		{"unparsable dsn", []string{"DATABASE_URL=postgres://[", "HTTP_ADDR=127.0.0.1:0", "SIP_ADDR=" + freeSIPAddr(t)}, []string{"demo", "--no-traffic", "--ephemeral"}, []string{"database_url"}},
+		{"wrong dsn", []string{"DATABASE_URL=postgres://nobody@127.0.0.1:1/x", "HTTP_ADDR=127.0.0.1:0", "SIP_ADDR=" + freeSIPAddr(t)}, []string{"demo", "--no-traffic", "--ephemeral"}, []string{"database_url"}},
+		{"unparsable dsn", []string{"DATABASE_URL=postgres://[", "HTTP_ADDR=127.0.0.1:0", "SIP_ADDR=" + freeSIPAddr(t)}, []string{"demo", "--no-traffic", "--ephemeral"}, []string{"DATABASE_URL", "postgres://"}},
 		{"unknown key and wrong type at once", nil, []string{"check", "-c", bad}, []string{"hotline.yaml:3", "adress", "hotline.yaml:5", "max_calls"}},
 		{"serve without a database", nil, []string{"serve"}, []string{"database_url", "hotline demo"}},
 		{"no such date", nil, []string{"workdays", "--from", "2026-02-30", "--add", "1"}, []string{"日期"}},
