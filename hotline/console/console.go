@@ -165,11 +165,45 @@ func (h *Hub) feed(ctx context.Context) {
 			h.broadcast(entries)
 			pos = max(upTo, pos)
 			h.moveTo(pos)
+			if len(entries) == replayPage {
+				h.breathe(ctx)
+			}
 		}
 		if err != nil {
 			h.pause(ctx, "stream not readable", err)
 		}
 	}
+}
+
+// breathe lets the writers catch up between the pages of a backlog, so that a
+// burst does not disconnect clients that read well. A client that does not
+// read holds the others up once: the next page fills its queue.
+func (h *Hub) breathe(ctx context.Context) {
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	limit := time.NewTimer(catchUpLimit)
+	defer limit.Stop()
+	for h.busy() {
+		select {
+		case <-tick.C:
+		case <-limit.C:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// busy tells whether some client has frames waiting.
+func (h *Hub) busy() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for c := range h.clients {
+		if len(c.queue) > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // start finds the head of the stream.
