@@ -48,8 +48,8 @@ func (c *town) browsers() func(login string) *page {
 		c.t.Cleanup(cancelTime)
 		p := &page{c.t, login, ctx}
 		p.do(chromedp.EmulateViewport(1366, 768), chromedp.Navigate("http://"+c.HTTPAddr()+"/"))
-		p.type_("login-user", login)
-		p.type_("login-password", demoPassword)
+		p.enter("login-user", login)
+		p.enter("login-password", demoPassword)
 		p.click("login-submit")
 		p.see("user-name")
 		return p
@@ -66,7 +66,7 @@ func (p *page) do(steps ...chromedp.Action[chromedp.Void]) {
 
 func byID(id string) string { return `[data-testid="` + id + `"]` }
 
-// eval runs an expression that must become true within the limit.
+// until waits for the expression to become true within the limit.
 func (p *page) until(limit time.Duration, what, expression string) {
 	p.t.Helper()
 	ok, err := chromedp.Run(p.ctx, chromedp.Poll[bool](expression, chromedp.WithPollingTimeout(limit), chromedp.WithPollingInterval(20*time.Millisecond)))
@@ -94,8 +94,8 @@ func (p *page) click(id string) {
 	p.do(chromedp.Evaluate[chromedp.Void](fmt.Sprintf(`(()=>{const e=document.querySelector(%s);e.scrollIntoView({block:"center"});(e.querySelector("input[type=radio],input[type=checkbox]")||e).click()})()`, quote(byID(id)))))
 }
 
-// type_ puts text into an input as typing would: focus, value, input event.
-func (p *page) type_(id, text string) {
+// enter puts text into an input as typing would: focus, value, input event.
+func (p *page) enter(id, text string) {
 	p.t.Helper()
 	p.see(id)
 	p.do(chromedp.Evaluate[chromedp.Void](fmt.Sprintf(`(()=>{const e=document.querySelector(%s);const i=e.matches("input,textarea")?e:e.querySelector("input,textarea");i.focus();const set=Object.getOwnPropertyDescriptor(Object.getPrototypeOf(i),"value").set;set.call(i,%s);i.dispatchEvent(new Event("input",{bubbles:true}));i.dispatchEvent(new Event("change",{bubbles:true}))})()`, quote(byID(id)), quote(text))))
@@ -110,11 +110,6 @@ func (p *page) text(id string) string {
 		p.t.Fatal(err)
 	}
 	return strings.TrimSpace(s)
-}
-
-func (p *page) open(path string) {
-	p.t.Helper()
-	p.do(chromedp.Evaluate[chromedp.Void](fmt.Sprintf(`location.assign(%s)`, quote(path))))
 }
 
 // shot keeps a picture when HOTLINE_SHOTS names a folder.
@@ -155,13 +150,13 @@ func TestStory(t *testing.T) {
 
 	const title = "夜市油烟扰民"
 	agent.click("order-type-complaint")
-	agent.type_("order-category", "yy")
-	agent.type_("order-category", "油烟")
+	agent.enter("order-category", "yy")
+	agent.enter("order-category", "油烟")
 	agent.click("category-hit")
-	agent.type_("order-area", "西林")
+	agent.enter("order-area", "西林")
 	agent.click("area-hit")
-	agent.type_("order-title", title)
-	agent.type_("order-content", "来电人反映小区门口夜市烧烤油烟直排居民楼，每晚持续到凌晨，希望尽快处理。")
+	agent.enter("order-title", title)
+	agent.enter("order-content", "来电人反映小区门口夜市烧烤油烟直排居民楼，每晚持续到凌晨，希望尽快处理。")
 	agent.until(10*time.Second, "the draft kept on the server", `document.querySelector('[data-testid="draft-saved"]')?.dataset.saved==="true"`)
 	agent.see("plan-lead")
 	agent.shot("form")
@@ -180,19 +175,19 @@ func TestStory(t *testing.T) {
 	unit.until(time.Second+500*time.Millisecond, "the order at the unit", fmt.Sprintf(`!!document.querySelector('[data-testid="unit-row-%s"]')`, number))
 	unit.shot("arrived")
 	agent.click("hangup")
-	caller.wait0(t)
-	phone.wait0(t)
+	caller.ended(t)
+	phone.ended(t)
 
 	unit.click("unit-row-" + number)
 	unit.click("sign")
-	unit.type_("reply-text", "已现场检查，责令安装油烟净化装置并限时经营，来电人表示认可。")
+	unit.enter("reply-text", "已现场检查，责令安装油烟净化装置并限时经营，来电人表示认可。")
 	unit.click("reply-solved-yes")
 	unit.click("reply-submit")
 
 	desk.see("callback-row-" + number)
 	desk.click("callback-row-" + number)
 	desk.click("reveal")
-	desk.type_("reveal-reason", "回访核实办理结果")
+	desk.enter("reveal-reason", "回访核实办理结果")
 	desk.click("reveal-submit")
 	if got := desk.text("revealed-phone"); !strings.Contains(got, "13905630001") {
 		t.Errorf("revealed %q", got)
@@ -208,8 +203,8 @@ func TestStory(t *testing.T) {
 	c.assertNoFullNumber("13905630001")
 }
 
-// wait0 wants the run to end; the far side may have hung up first.
-func (r *sippRun) wait0(t *testing.T) {
+// ended wants the run to end; the far side may have hung up first.
+func (r *sippRun) ended(t *testing.T) {
 	t.Helper()
 	select {
 	case <-r.done:
