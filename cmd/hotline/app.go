@@ -98,11 +98,19 @@ func New(ctx context.Context, cfg configs.Config, clock hotline.Clock, log *slog
 	if err := a.openStores(ctx); err != nil {
 		return a, err
 	}
-	if err := a.publishCity(ctx); err != nil {
+	changed, err := a.publishCity(ctx)
+	if err != nil {
 		return a, err
 	}
 	if err := a.openLedgers(); err != nil {
 		return a, err
+	}
+	if changed {
+		// A new calendar moves deadlines that were provisional: at once, so
+		// that no lamp is red while that is owed (domain: working-day arithmetic).
+		if _, err := a.orders.Recompute(ctx); err != nil {
+			return a, err
+		}
 	}
 	if err := a.openTelephone(ctx); err != nil {
 		return a, err
@@ -130,17 +138,18 @@ func (a *App) openStores(ctx context.Context) error {
 	return nil
 }
 
-// publishCity loads the city's data strictly and makes it the version in force.
-func (a *App) publishCity(ctx context.Context) error {
+// publishCity loads the city's data strictly and makes it the version in
+// force; changed tells whether that is a new one.
+func (a *App) publishCity(ctx context.Context) (changed bool, err error) {
 	data, err := configs.LoadCity(a.cfg.City)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if a.archive, err = city.New(city.Options{Pool: a.pool, Clock: a.clock, Log: a.log}); err != nil {
-		return err
+		return false, err
 	}
-	_, _, err = a.archive.Publish(ctx, data, "configs: "+a.cfg.City)
-	return err
+	_, changed, err = a.archive.Publish(ctx, data, "configs: "+a.cfg.City)
+	return changed, err
 }
 
 // openLedgers makes who is who, the orders, the calls and the figures.

@@ -57,6 +57,9 @@ func (c *demoCmd) Run(ctx context.Context) error {
 		return joinClose(err, a)
 	}
 	var robots []func(context.Context) error
+	if fresh {
+		robots = append(robots, a.summariseYesterday)
+	}
 	if !c.NoTraffic {
 		r, err := newRobots(ctx, a)
 		if err != nil {

@@ -96,9 +96,15 @@ func (s *scheduler) tick(ctx context.Context, j job, schedule cron.Schedule) {
 		return
 	}
 	if !ok {
-		// A new system owes nothing of the time before it but the past day,
-		// so that yesterday's summary exists.
-		last = now.Add(-24 * time.Hour)
+		// A new system owes nothing of the time before it. The mark says from
+		// when on it does, also to a program that is never up when a job is due.
+		if mine, err := s.runs.Claim(ctx, j.name, now, s.node); err != nil || !mine {
+			return
+		}
+		if err := s.runs.Finish(ctx, j.name, now, nil); err != nil {
+			s.log.Error("mark the first day of a job", "job", j.name, "err", err)
+		}
+		return
 	}
 	for due := schedule.Next(last.In(hotline.Shanghai)); !due.After(now); due = schedule.Next(due) {
 		owed = append(owed, due)
