@@ -212,7 +212,7 @@ func announceDemo(w io.Writer, cfg configs.Config, httpAddr string, quiet, fresh
 │ 演示账号，口令均为 / demo accounts, all with the password:  %s
 │   1001 … %s      话务员 / agents            dispatcher  派单员 / dispatcher
 │   callback        回访员 / callback desk     leader      领导 / leader
-│   admin           管理员 / administrator     jyty、zjj … 单位代码小写 / units: unit code in lower case
+│   admin           管理员 / administrator     cgj 城管局、jytyj 教体局 … 单位代码小写 / units: their code in lower case
 │ 话机 / SIP phone:  sip:1001@%s   口令 / password: %s
 │
 │ 可以试试 / try:
