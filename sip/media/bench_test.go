@@ -1,11 +1,9 @@
 package media
 
 import (
-	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -19,75 +17,6 @@ func cpu(b *testing.B) time.Duration {
 		b.Fatal(err)
 	}
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
-}
-
-// BenchmarkRelay sends 172-byte packets through a bridge and, for comparison,
-// through the barest forwarder possible. cpu-ns/pkt holds the sending and the
-// final reading of each packet too, alike in all.
-func BenchmarkRelay(b *testing.B) {
-	for _, codec := range []string{"bare", "same law", "other law"} {
-		b.Run(codec, func(b *testing.B) {
-			in, sink := newPeer(b), newPeer(b)
-			if codec == "bare" {
-				bareForwarder(b, in, sink)
-			} else {
-				p := testPorts(b, 4, time.Second)
-				x, y := newLeg(b, p, LegOptions{}), newLeg(b, p, LegOptions{})
-				in.call(x, "8")
-				sink.call(y, map[string]string{"same law": "8", "other law": "0"}[codec])
-				Bridge(x, y)
-			}
-			buf := make([]byte, maxDatagram)
-			if err := sink.conn.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
-				b.Fatal(err)
-			}
-			b.ReportAllocs()
-			start := cpu(b)
-			for i := 1; b.Loop(); i++ {
-				in.audio(8)
-				if i%batch == 0 {
-					for range batch {
-						if _, err := sink.conn.Read(buf); err != nil {
-							b.Fatal(err)
-						}
-					}
-				}
-			}
-			b.ReportMetric(float64(cpu(b)-start)/float64(b.N), "cpu-ns/pkt")
-		})
-	}
-}
-
-// batch is how many packets are under way at once; it fits every buffer.
-const batch = 32
-
-// bareForwarder reads a socket and writes each packet on, nothing else.
-func bareForwarder(b *testing.B, in, sink *peer) {
-	c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		b.Fatal(err)
-	}
-	in.to = c.LocalAddr().(*net.UDPAddr).AddrPort()
-	dst := netip.MustParseAddrPort(sink.conn.LocalAddr().String())
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		buf := make([]byte, maxDatagram)
-		for {
-			k, _, err := c.ReadFromUDPAddrPort(buf)
-			if err != nil {
-				return
-			}
-			if _, err := c.WriteToUDPAddrPort(buf[:k], dst); err != nil {
-				return
-			}
-		}
-	})
-	b.Cleanup(func() {
-		if err := c.Close(); err != nil {
-			b.Error(err)
-		}
-		wg.Wait()
-	})
 }
 
 // BenchmarkReceive is the relay's own work without the kernel: parse, check,

@@ -24,6 +24,9 @@ func TestMain(m *testing.M) {
 	if path := os.Getenv("MEDIA_TEST_RECORD"); path != "" {
 		recordForever(path)
 	}
+	if to := os.Getenv("MEDIA_TEST_LOAD"); to != "" {
+		loadRelay(to)
+	}
 	goleak.VerifyTestMain(m)
 }
 
