@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -46,8 +47,12 @@ func (c *demoCmd) Run(ctx context.Context) error {
 	if c.Ephemeral {
 		defer os.RemoveAll(cfg.DataDir)
 	}
-	fmt.Println("正在启动示范城市 / starting the demo city …", cfg.DataDir)
-	log := newLogger(cfg.Log.Level)
+	fmt.Println("正在启动示范城市 / starting the demo city …")
+	log, closeLog, err := demoLog(cfg)
+	if err != nil {
+		return err
+	}
+	defer closeLog()
 	a, err := New(ctx, cfg, wallClock, log)
 	if err != nil {
 		return err
@@ -68,8 +73,32 @@ func (c *demoCmd) Run(ctx context.Context) error {
 		robots = append(robots, r.Run)
 	}
 	a.onServing = func() { announceDemo(os.Stdout, cfg, a.HTTPAddr(), c.NoTraffic, fresh) }
-	return a.Run(ctx, robots...)
+	context.AfterFunc(ctx, func() { fmt.Println("\n正在停止 / stopping …") })
+	if err := a.Run(ctx, robots...); err != nil {
+		return err
+	}
+	fmt.Println("已停止 / stopped")
+	return nil
 }
+
+// demoLog writes everything to a file in the data folder and only what needs
+// looking at to the terminal, which shows the addresses and accounts.
+func demoLog(cfg configs.Config) (*slog.Logger, func(), error) {
+	if err := writableDir(cfg.DataDir); err != nil {
+		return nil, nil, err
+	}
+	f, err := os.OpenFile(demoLogFile(cfg), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, nil, fmt.Errorf("open log file: %w", err)
+	}
+	log := slog.New(slog.NewMultiHandler(
+		slog.NewTextHandler(f, &slog.HandlerOptions{Level: cfg.Log.Level}),
+		slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: max(cfg.Log.Level, slog.LevelError)}),
+	))
+	return log, func() { _ = f.Close() }, nil
+}
+
+func demoLogFile(cfg configs.Config) string { return filepath.Join(cfg.DataDir, "hotline.log") }
 
 // dataDir chooses where the demo keeps its data: a folder named by the HTTP
 // port, so that instances on other ports stand beside each other.
@@ -206,6 +235,7 @@ func announceDemo(w io.Writer, cfg configs.Config, httpAddr string, quiet, fresh
 ┌─ 宣城市 12345 热线演示 / demo city of Xuancheng ─────────────────────────────
 │ 控制台 / consoles   http://%s
 │ 电话 / telephone    sip:12345@%s   (UDP, TCP; G.711)
+│ 数据 / data         %s   日志 / log: hotline.log
 │ %s
 │ %s
 │
@@ -224,6 +254,6 @@ func announceDemo(w io.Writer, cfg configs.Config, httpAddr string, quiet, fresh
 │   4. 指标 / metrics  http://%s/metrics   接口 / API  http://%s/api/openapi.json
 │ 结束：Ctrl-C / stop: Ctrl-C
 └──────────────────────────────────────────────────────────────────────────────
-`, httpAddr, cfg.SIP.UDPAddr, data, traffic, demoPassword, demoExtension(demoSeats-1),
+`, httpAddr, cfg.SIP.UDPAddr, cfg.DataDir, data, traffic, demoPassword, demoExtension(demoSeats-1),
 		cfg.SIP.UDPAddr, demoPhonePassword("1001"), cfg.SIP.UDPAddr, demoPhonePassword("1001"), cfg.SIP.UDPAddr, cfg.SIP.UDPAddr, httpAddr, httpAddr)
 }
