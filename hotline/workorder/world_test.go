@@ -116,8 +116,13 @@ type world struct {
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
+	return worldOn(t, hotlinetest.DB(t))
+}
+
+func worldOn(t testing.TB, pool *pgxpool.Pool) *world {
+	t.Helper()
 	w := &world{
-		pool: hotlinetest.DB(t), clock: hotlinetest.NewClock(time.Date(2026, 11, 23, 1, 0, 0, 0, time.UTC)),
+		pool: pool, clock: hotlinetest.NewClock(time.Date(2026, 11, 23, 1, 0, 0, 0, time.UTC)),
 		limits: newLimits(), people: &people{ids: map[hotline.Phone]int64{}},
 	}
 	city := testCity()
