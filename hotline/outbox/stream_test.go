@@ -170,10 +170,10 @@ func wakeUps(t testing.TB, pool *pgxpool.Pool, n int) []time.Duration {
 }
 
 // BenchmarkWakeUp is the way from an append through the relay to a waiter, one
-// at a time.
+// at a time, 500 times at least.
 func BenchmarkWakeUp(b *testing.B) {
 	pool := hotlinetest.DB(b)
-	took := wakeUps(b, pool, max(b.N, 2))
+	took := wakeUps(b, pool, max(b.N, 500))
 	b.ReportMetric(float64(took[len(took)/2].Microseconds())/1000, "p50-ms")
 	b.ReportMetric(float64(took[len(took)*99/100].Microseconds())/1000, "p99-ms")
 	b.ReportMetric(0, "ns/op")
