@@ -192,12 +192,22 @@ type CallbackInput struct {
 
 // Callback records one call back (回访). Reached: the order closes with the
 // caller's rating. Not reached: it stays for another try and closes as
-// unreached after the third. Errors: Invalid, NotFound, Forbidden, Conflict,
+// unreached after the third, when the first was on an earlier day: further
+// tries of one day leave it pending (domain.md §2.2, state 51). Errors: Invalid, NotFound, Forbidden, Conflict,
 // *StaleError.
 func (s *Service) Callback(ctx context.Context, p hotline.Principal, id hotline.OrderID, version int, in CallbackInput) (*hotline.WorkOrder, error) {
 	in.Note = clean(in.Note)
 	if err := in.check(); err != nil {
 		return nil, err
+	}
+	// Read before the order is locked: events of the version named do not
+	// change, and with another version the command fails.
+	var first *time.Time
+	if !in.Reached {
+		var err error
+		if first, err = s.firstTry(ctx, id); err != nil {
+			return nil, err
+		}
 	}
 	return s.command(ctx, p, id, &version, func(c *change) error {
 		outcome := OutcomeUnreached
@@ -213,7 +223,8 @@ func (s *Service) Callback(ctx context.Context, p hotline.Principal, id hotline.
 			if err := c.add(hotline.EventCallbackFailed, CallbackFailed{Try: c.after.CallbackTries + 1, Note: in.Note}); err != nil {
 				return err
 			}
-			if c.after.CallbackTries < callbackLimit {
+			oneDay := first == nil || !hotline.DateOf(*first).Before(hotline.DateOf(c.now))
+			if c.after.CallbackTries < callbackLimit || oneDay {
 				return nil
 			}
 		}

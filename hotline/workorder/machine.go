@@ -7,7 +7,7 @@ import (
 )
 
 // callbackLimit is how often a caller is tried before the order closes as
-// "unreached" (domain.md §2.2, state 51).
+// "unreached"; the tries fall on two days at least (domain.md §2.2, state 51).
 const callbackLimit = 3
 
 // How an order ended (hotline.WorkOrder.Outcome).
@@ -15,7 +15,7 @@ const (
 	OutcomeDirect       = "direct"       // answered while the caller was on the line
 	OutcomeSatisfied    = "satisfied"    // rated 1 to 3 (GB/T 39735-2020: very good, good, fair)
 	OutcomeDissatisfied = "dissatisfied" // rated 4 or 5
-	OutcomeUnreached    = "unreached"    // not reached in three tries; outside the base of satisfaction
+	OutcomeUnreached    = "unreached"    // not reached in three tries on two days; outside the base of satisfaction
 	OutcomeNoCallback   = "no_callback"  // praise, or nobody to call (domain.md §2.3, audit_ok)
 )
 

@@ -161,21 +161,37 @@ func TestNoCallback(t *testing.T) {
 	}
 }
 
-func TestThreeFailedCallbacksCloseUnreached(t *testing.T) {
+// TestThreeFailedCallbacksOnTwoDaysCloseUnreached is domain.md §2.2, state 51:
+// a caller is tried three times at least, on two days at least.
+func TestThreeFailedCallbacksOnTwoDaysCloseUnreached(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	o := w.replied(t, nil)
-	for try := 1; try <= 3; try++ {
-		if o.State != hotline.PendingCallback {
-			t.Fatalf("before try %d: %s", try, o.State)
-		}
-		o = must(w.Callback(t.Context(), caller, o.ID, o.Version, CallbackInput{Note: "无人接听"}))(t)
-		if o.CallbackTries != try {
-			t.Errorf("tries %d, want %d", o.CallbackTries, try)
-		}
-	}
-	if o.State != hotline.Closed || o.Outcome != OutcomeUnreached || o.Satisfaction != 0 {
-		t.Errorf("after three tries %+v", o)
+	midnight := time.Date(2026, 11, 24, 16, 0, 0, 0, time.UTC)
+	for _, c := range []struct {
+		name  string
+		tries []time.Time
+	}{
+		{"third on the second day", []time.Time{midnight.Add(-2 * time.Hour), midnight.Add(-time.Hour), midnight}},
+		{"second day from the second on", []time.Time{midnight.Add(-time.Microsecond), midnight, midnight.Add(time.Hour)}},
+		{"four of one day do not count", []time.Time{midnight.Add(-4 * time.Hour), midnight.Add(-3 * time.Hour), midnight.Add(-2 * time.Hour), midnight.Add(-time.Hour), midnight}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			o := w.replied(t, nil)
+			for i, at := range c.tries {
+				if o.State != hotline.PendingCallback {
+					t.Fatalf("before try %d: %s", i+1, o.State)
+				}
+				w.clock.Set(at)
+				o = must(w.Callback(t.Context(), caller, o.ID, o.Version, CallbackInput{Note: "无人接听"}))(t)
+				if o.CallbackTries != i+1 {
+					t.Errorf("tries %d, want %d", o.CallbackTries, i+1)
+				}
+			}
+			if o.State != hotline.Closed || o.Outcome != OutcomeUnreached || o.Satisfaction != 0 {
+				t.Errorf("after the last try %+v", o)
+			}
+		})
 	}
 }
 

@@ -41,6 +41,8 @@ values ($1, $2, $3, $4, $5, $6, $7, $8)`
 	sqlEventsSince = `select work_order_id, seq, kind, at, actor, unit_code, audience, data
 from order_event where work_order_id = $1 and seq > $2 order by seq`
 
+	sqlFirstTry = `select min(at) from order_event where work_order_id = $1 and kind = 'callback_failed'`
+
 	sqlPutAssignment = `insert into assignment (work_order_id, id, unit_code, role, reason, sent_at, signed_at, ended_at)
 values ($1, $2, $3, $4, $5, $6, $7, $8)
 on conflict (work_order_id, id) do update set signed_at = excluded.signed_at, ended_at = excluded.ended_at`
@@ -78,6 +80,15 @@ func (s *Service) nextID(ctx context.Context, day hotline.Date) (hotline.OrderID
 		return 0, fmt.Errorf("take order number of %s: %w", day, pg.Code(err))
 	}
 	return hotline.NewOrderID(day, n), nil
+}
+
+// firstTry is when the caller was first called in vain; nil: not yet.
+func (s *Service) firstTry(ctx context.Context, id hotline.OrderID) (*time.Time, error) {
+	var at *time.Time
+	if err := s.pool.QueryRow(ctx, sqlFirstTry, id).Scan(&at); err != nil {
+		return nil, fmt.Errorf("read first callback of order %d: %w", id, pg.Code(err))
+	}
+	return at, nil
 }
 
 // create stores a new order and its parts in one transaction.
