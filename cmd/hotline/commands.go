@@ -15,6 +15,7 @@ import (
 	"hotline12345/hotline/agent"
 	"hotline12345/hotline/auth"
 	"hotline12345/hotline/pg"
+	"hotline12345/reports/compose"
 )
 
 type migrateCmd struct{ configFlag }
@@ -148,6 +149,7 @@ type reportDailyCmd struct {
 	configFlag
 	Date    string `required:"" help:"日期，如 2026-11-22 / day, as 2026-11-22"`
 	Out     string `required:"" help:"输出目录 / folder to write to" type:"path"`
+	BaseURL string `help:"控制台网址，文件中的数字链接到它的清单；不填则为纯文本 / address of the consoles the file's figures link to; empty: plain text"`
 	DataDir string `help:"示范城市的数据目录（未配置 database_url 时）/ data folder of a demo city, when no database_url is set" type:"path"`
 }
 
@@ -178,7 +180,7 @@ func (c *reportDailyCmd) Run(ctx context.Context) error {
 		return fmt.Errorf("make folder %s: %w", c.Out, err)
 	}
 	path := filepath.Join(c.Out, "daily-"+day.String()+".html")
-	if err := os.WriteFile(path, []byte(issue.HTML), 0o644); err != nil {
+	if err := os.WriteFile(path, []byte(compose.Standalone(issue.HTML, c.BaseURL)), 0o644); err != nil {
 		return fmt.Errorf("write report: %w", err)
 	}
 	fmt.Println(path)

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"html/template"
 	"io"
+	"regexp"
 	"strings"
 	"time"
 
@@ -20,7 +21,7 @@ import (
 var dailyPage string
 
 var daily = template.Must(template.New("daily").Funcs(template.FuncMap{
-	"number": thousands, "rate": rate, "duration": duration, "delta": delta, "date": date, "clock": clock,
+	"number": thousands, "rate": rate, "duration": duration, "delta": delta, "date": date, "clock": clock, "until": until,
 	"share": share, "bars": bars, "hours": hourChart, "paragraphs": paragraphs, "inc": func(i int) int { return i + 1 },
 	"len64":     func(o []stats.OverdueOrder) int64 { return int64(len(o)) },
 	"breakdown": func(head string, rows []stats.Row, base int64) breakdown { return breakdown{head, rows, base} },
@@ -48,6 +49,22 @@ func Daily(w io.Writer, d *stats.Daily) error {
 	}
 	return nil
 }
+
+// Standalone makes of a summary's page one that is read outside the console,
+// as a file: its links lead to the console at base ("https://12345.example");
+// with base "" they are plain text, since a file has no lists behind it.
+func Standalone(page, base string) string {
+	if base == "" {
+		return strings.Replace(consoleLink.ReplaceAllString(page, "<a>"), linkNote, "", 1)
+	}
+	return strings.Replace(page, "<head>", `<head>`+"\n"+`<base href="`+template.HTMLEscapeString(strings.TrimRight(base, "/")+"/")+`">`, 1)
+}
+
+// consoleLink is the opening of a link to a list of the console; linkNote the
+// sentence that tells the reader of them.
+var consoleLink = regexp.MustCompile(`<a href="/[^"]*" target="_top">`)
+
+const linkNote = "带下划线的数字可点开对应清单。"
 
 // Title is the name of the daily summary of a city.
 func Title(city string) string { return city + "12345政务服务便民热线每日汇总" }
@@ -121,6 +138,15 @@ func date(d hotline.Date) string {
 
 // clock writes an instant as "11月22日 07:30".
 func clock(t time.Time) string { return t.In(hotline.Shanghai).Format("1月2日 15:04") }
+
+// until writes an instant at which something ends or falls due. Midnight ends a
+// day: "11月25日 24:00", not the next day's 00:00.
+func until(t time.Time) string {
+	if d := hotline.DateOf(t); t.Equal(d.Start()) {
+		return t.In(hotline.Shanghai).AddDate(0, 0, -1).Format("1月2日") + " 24:00"
+	}
+	return clock(t)
+}
 
 // paragraphs is the one-sentence reading of the day under the first heading.
 func paragraphs(p page) []string {

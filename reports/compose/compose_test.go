@@ -164,3 +164,46 @@ func BenchmarkDaily(b *testing.B) {
 		}
 	}
 }
+
+// TestEndOfDayIsTwentyFour: officials read a day's end as 24:00 of that day.
+func TestEndOfDayIsTwentyFour(t *testing.T) {
+	t.Parallel()
+	midnight := hotline.Date{Year: 2027, Month: time.January, Day: 1}.Start()
+	for _, c := range []struct {
+		at   time.Time
+		want string
+	}{
+		{midnight, "12月31日 24:00"},
+		{midnight.Add(time.Minute), "1月1日 00:01"},
+		{midnight.Add(-time.Second), "12月31日 23:59"},
+	} {
+		if got := until(c.at); got != c.want {
+			t.Errorf("until %v is %q, want %q", c.at, got, c.want)
+		}
+	}
+}
+
+// TestStandaloneHasNoDeadLinks: a page kept as a file names its lists by full
+// addresses or not at all.
+func TestStandaloneHasNoDeadLinks(t *testing.T) {
+	t.Parallel()
+	var b bytes.Buffer
+	if err := Daily(&b, sample()); err != nil {
+		t.Fatal(err)
+	}
+	page := b.String()
+	if !strings.Contains(page, "<a href") || !strings.Contains(page, linkNote) {
+		t.Fatal("the page of the console has no links to test with")
+	}
+	if got := Standalone(page, ""); strings.Contains(got, "href=") || strings.Contains(got, linkNote) || !strings.Contains(got, "1,234") {
+		t.Error("the plain file still links, or lost its figures")
+	}
+	for _, base := range []string{"https://12345.example", "https://12345.example/"} {
+		if got := Standalone(page, base); strings.Count(got, `<base href="https://12345.example/">`) != 1 || strings.Count(got, "<a href=\"/") != strings.Count(page, "<a href=\"/") {
+			t.Errorf("base %q is not in the file", base)
+		}
+	}
+	if got := Standalone(page, `x"><script>`); strings.Contains(got, "x\"><script>") {
+		t.Error("the base address is not escaped")
+	}
+}
