@@ -42,6 +42,8 @@
 //   callback-solved-<code>, callback-note, callback-submit
 // 工单查询
 //   orders-total                  data-total = the count
+//   orders-news                   有更新: something changed since the list was read
+//   deadline                      one clock on the order page; data-kind, data-lamp
 //   order-row-<number>
 //   order-state                   data-state on the order page
 //   order-timeline, event-<kind>  one entry of the timeline

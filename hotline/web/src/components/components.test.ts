@@ -5,6 +5,7 @@ import { ApiError } from '../api/problem'
 import type { Deadline, OrderEvent, WorkOrder } from '../api/types'
 import { recovered, status } from '../live'
 import { now } from '../state/clock'
+import DeadlineRow from './DeadlineRow.vue'
 import FieldError from './FieldError.vue'
 import ListState from './ListState.vue'
 import LiveBanner from './LiveBanner.vue'
@@ -31,6 +32,25 @@ describe('TimeLeft', () => {
     expect(w.text()).toContain('超期 3 小时')
   })
   it('shows a dash without a running clock', () => expect(mount(TimeLeft, { props: { deadlines: null } }).text()).toBe('—'))
+})
+
+describe('DeadlineRow', () => {
+  const row = (over: Partial<Deadline>) => mount(DeadlineRow, { props: { deadline: due(over) } })
+  it.each<[string, string, Partial<Deadline>, string]>([
+    ['green', '剩 1 天 4 小时', {}, '2026-11-23T20:00:00Z'], ['yellow', '剩 12 小时', {}, '2026-11-24T12:00:00Z'], ['red', '超期 3 小时', {}, '2026-11-25T03:00:00Z'],
+    ['done', '按时完成', { stopped_at: '2026-11-22T00:00:00Z', outcome: 'met' }, '2026-11-25T03:00:00Z'], ['red', '超期完成', { stopped_at: '2026-11-26T00:00:00Z', outcome: 'breached' }, '2026-11-27T03:00:00Z'],
+  ])('is %s and says %s', (colour, says, over, at) => {
+    now.value = Date.parse(at)
+    const w = row(over)
+    expect(w.attributes('data-lamp')).toBe(colour)
+    expect(w.text()).toContain(says)
+    expect(w.text()).not.toContain('暂定')
+  })
+  it('marks what is provisional and ends a day at 24:00', () => {
+    const w = row({ provisional: true, due_at: '2027-01-05T16:00:00Z' })
+    expect(w.text()).toContain('暂定')
+    expect(w.text()).toContain('截止 2027-01-05 24:00')
+  })
 })
 
 describe('LiveBanner', () => {

@@ -78,6 +78,28 @@ describe('drafts', () => {
     expect(activeID.value).toBe('kept')
   })
 
+  it('come back after a reload in the middle of a talk, though the call was told first', async () => {
+    const call = { id: 'c9', source: '01' } as Parameters<typeof openDraft>[0]
+    vi.stubGlobal('fetch', vi.fn(async (_: string, init: RequestInit) =>
+      init.method === 'GET' ? new Response(JSON.stringify({ drafts: [{ id: 'talk', call_id: 'c9', form: { title: '写了一半' }, updated_at: '2026-11-23T01:00:00Z' }] })) : new Response('{}')))
+    openDraft(call)
+    await loadDrafts()
+    await vi.advanceTimersByTimeAsync(1000)
+    expect(drafts.map((d) => [d.id, d.form.title])).toEqual([['talk', '写了一半']])
+    expect(activeID.value).toBe('talk')
+    expect(openDraft(call).id).toBe('talk')
+  })
+
+  it('keep what was typed into the new form before the old ones were read', async () => {
+    const d = openDraft({ id: 'c8', source: '01' } as Parameters<typeof openDraft>[0])
+    d.form.title = '已开始写'
+    vi.stubGlobal('fetch', vi.fn(async (_: string, init: RequestInit) =>
+      init.method === 'GET' ? new Response(JSON.stringify({ drafts: [{ id: 'older', call_id: 'c8', form: { title: '先前的' }, updated_at: '2026-11-23T01:00:00Z' }] })) : new Response('{}')))
+    await loadDrafts()
+    expect(drafts.map((x) => x.form.title)).toEqual(['已开始写', '先前的'])
+    expect(activeID.value).toBe(d.id)
+  })
+
   it('are not stored after they became an order', async () => {
     const d = openDraft()
     touch(d.id)

@@ -51,10 +51,16 @@ export async function loadDrafts(): Promise<void> {
   const kept = await api.drafts()
   for (const k of kept) {
     if (drafts.some((d) => d.id === k.id)) continue
+    // The call was told before this answer came and got an empty form: what
+    // was written before the reload takes its place.
+    const blank = k.call_id ? drafts.find((d) => d.call_id === k.call_id && !hasText(d)) : undefined
     drafts.push({
       id: k.id, call_id: k.call_id ?? '', call: null, form: restoreForm(k.form), saved: 'saved', savedAt: k.updated_at,
       problem: '', touchedAt: 0,
     })
+    if (!blank) continue
+    if (activeID.value === blank.id) activeID.value = k.id
+    void closeDraft(blank.id)
   }
   for (const d of drafts) {
     if (d.call_id && !d.call) api.call(d.call_id).then((c) => (d.call = c)).catch(() => undefined)

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { initials, matches } from './pinyin'
+import { bestFirst, initials, matches, rank } from './pinyin'
 
 describe('pinyin', () => {
   it.each([
@@ -19,4 +19,14 @@ describe('pinyin', () => {
     expect(matches({ name: '餐饮油烟', code: '020301' }, '0203')).toBe(true)
     expect(matches({ name: '餐饮油烟', code: '020301' }, '301')).toBe(false)
   })
+  it('puts the best hit first, equal ones as they stood', () => {
+    const units = ['市财政局', '市人社局', '市住建局', '市城建投', '住建', '市人社局住建科'].map((name) => ({ name }))
+    const named = (typed: string) => bestFirst(units, typed, (u) => u).map((u) => u.name)
+    expect(named('zjj')).toEqual(['市住建局'])
+    expect(named('zj')).toEqual(['住建', '市住建局', '市财政局', '市人社局住建科'])
+    expect(named('住建')).toEqual(['住建', '市住建局', '市人社局住建科'])
+    expect(named('')).toHaveLength(units.length)
+  })
+  it.each([['0203', 0], ['02', 1], ['yy', 1], ['zs', 2], ['xx', Infinity]])('油烟与噪声扰民 0203 answers %s with rank %s', (typed, want) =>
+    expect(rank({ name: '油烟与噪声扰民', code: '0203' }, typed)).toBe(want))
 })

@@ -40,14 +40,37 @@ export interface Searchable {
   aliases?: string[]
 }
 
-// matches tells whether the typed text finds the item. Empty text finds all.
-export function matches(item: Searchable, typed: string): boolean {
+// The ranks of a hit: the whole name, its beginning, a piece of it.
+const WHOLE = 0
+const BEGIN = 1
+const WITHIN = 2
+// NO_HIT is the rank of what the typed text does not find.
+export const NO_HIT = Infinity
+
+// rank tells how well the typed text names the item, less being better. The
+// 市 before an office's name is not typed by anybody: "zjj" begins 市住建局.
+// Empty text finds everything alike.
+export function rank(item: Searchable, typed: string): number {
   const q = typed.trim().toLowerCase()
-  if (q === '') return true
-  if (item.code?.toLowerCase().startsWith(q)) return true
-  const names = [item.name, ...(item.aliases ?? [])]
-  if (names.some((n) => n.toLowerCase().includes(q))) return true
-  if (!/^[a-z0-9]+$/.test(q)) return false
-  if (item.pinyin?.toLowerCase().includes(q)) return true
-  return names.some((n) => initials(n).includes(q))
+  if (q === '') return WHOLE
+  const names = [item.name, ...(item.aliases ?? [])].map((n) => n.toLowerCase())
+  const words = names.flatMap((n) => (n.length > 2 && n.startsWith('市') ? [n, n.slice(1)] : [n]))
+  const code = item.code?.toLowerCase() ?? ''
+  if (/^[a-z0-9]+$/.test(q)) words.push(...words.map(initials), ...(item.pinyin ? [item.pinyin.toLowerCase()] : []))
+  if (code === q || words.includes(q)) return WHOLE
+  if (code.startsWith(q) || words.some((w) => w.startsWith(q))) return BEGIN
+  return words.some((w) => w.includes(q)) ? WITHIN : NO_HIT
+}
+
+// matches tells whether the typed text finds the item. Empty text finds all.
+export const matches = (item: Searchable, typed: string): boolean => rank(item, typed) < NO_HIT
+
+// bestFirst orders what the typed text finds, the best hit first; equal ones
+// keep their order.
+export function bestFirst<T>(items: readonly T[], typed: string, search: (item: T) => Searchable): T[] {
+  return items
+    .map((item) => [item, rank(search(item), typed)] as const)
+    .filter(([, r]) => r < NO_HIT)
+    .sort((a, b) => a[1] - b[1])
+    .map(([item]) => item)
 }

@@ -26,6 +26,16 @@ export function dateTime(iso: string | null | undefined): string {
   return `${p.year}-${p.month}-${p.day} ${p.hour}:${p.minute}`
 }
 
+// endTime writes an instant at which something ends or falls due. Midnight
+// ends a day, so it is "2026-11-25 24:00" and not the next day's 00:00.
+export function endTime(iso: string | null | undefined): string {
+  const t = parse(iso)
+  if (!t) return '—'
+  const p = split(t)
+  if (p.hour !== '00' || p.minute !== '00' || p.second !== '00') return dateTime(iso)
+  return `${day(t.getTime() - 1000)} 24:00`
+}
+
 // clock writes "09:05:07".
 export function clock(iso: string | null | undefined): string {
   const t = parse(iso)

@@ -16,7 +16,7 @@ describe('timeline', () => {
     const reason = { kind: 'rule', rule: '0203-341802', catalogue_version: 3, text: '油烟扰民由市城管局主办' }
     const a = { id: '1', sent_at: '', signed_at: null, ended_at: null, reason }
     expect(text('dispatched', { assignments: [{ ...a, unit_code: 'CGJ', role: 'lead' }, { ...a, unit_code: 'XZ', role: 'co' }], clocks_started: [due] })).toEqual([
-      '主办：市城管局', '协办：宣州区', '派单依据：油烟扰民由市城管局主办（派单目录 0203-341802，第 3 版）', '起算：办理时限 5 个工作日，截止 2026-12-01 00:00（暂定：年度放假安排尚未公布）',
+      '主办：市城管局', '协办：宣州区', '派单依据：油烟扰民由市城管局主办（派单目录 0203-341802，第 3 版）', '起算：办理时限 5 个工作日，截止 2026-11-30 24:00（暂定：年度放假安排尚未公布）',
     ])
   })
   it('shows a breached clock in red', () => {
@@ -34,5 +34,5 @@ describe('timeline', () => {
     expect(text('dispatched', { assignments: [{ unit_code: 'CGJ', role: 'lead', reason }] })).toContain('人工派单理由：依三定方案')
   })
   it('leaves unknown data out', () => expect(text('closed', { secret: 1 })).toEqual([]))
-  it('writes a limit without an amount', () => expect(deadlineText({ ...due, amount: 0, provisional: false })).toBe('办理时限，截止 2026-12-01 00:00'))
+  it('writes a limit without an amount', () => expect(deadlineText({ ...due, amount: 0, provisional: false })).toBe('办理时限，截止 2026-11-30 24:00'))
 })

@@ -2,7 +2,7 @@
 // package workorder (events.go).
 import type { Assignment, Deadline, DemandType, OrderEvent, Reason, Solved } from '../api/types'
 import { clockKinds, confidentialities, demandTypes, label, limitUnits, outcomes, satisfactions, solvedLabels, urgencies } from './labels'
-import { dateTime } from './time'
+import { dateTime, endTime } from './time'
 
 export interface Names {
   unit(code: string): string
@@ -61,10 +61,10 @@ const titles: Record<string, [string, Told['tone']]> = {
   deadline_moved: ['时限重算', 'info'],
 }
 
-// deadlineText writes "办理时限 5 个工作日，截止 2026-11-30 00:00（暂定…）".
+// deadlineText writes "办理时限 5 个工作日，截止 2026-11-30 24:00（暂定…）".
 export function deadlineText(d: Pick<Deadline, 'kind' | 'amount' | 'unit' | 'due_at' | 'provisional'>): string {
   const limit = d.amount > 0 ? ` ${d.amount} ${label(limitUnits, d.unit)}` : ''
-  return `${label(clockKinds, d.kind)}${limit}，截止 ${dateTime(d.due_at)}${d.provisional ? '（暂定：年度放假安排尚未公布）' : ''}`
+  return `${label(clockKinds, d.kind)}${limit}，截止 ${endTime(d.due_at)}${d.provisional ? '（暂定：年度放假安排尚未公布）' : ''}`
 }
 
 function reasonLine(r: Reason): Line[] {
