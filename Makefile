@@ -22,7 +22,7 @@ $(WEB)/node_modules/.package-lock.json: $(WEB)/package-lock.json
 	@touch $@
 
 $(WEB)/dist/index.html: $(WEB)/node_modules/.package-lock.json $(WEB)/index.html $(wildcard $(WEB)/*.ts) $(shell find $(WEB)/src -type f 2>/dev/null)
-	@cd $(WEB) && npm run --silent build
+	@echo "正在构建控制台 / building the consoles …"; cd $(WEB) && npm run --silent build -- --logLevel warn
 	@touch $@
 
 ## test: all checks and tests, on real PostgreSQL, Redis, SIP clients and Chromium; installs what it needs
