@@ -47,14 +47,17 @@ func (a *App) stages(left []string, extra []func(context.Context) error) []*stag
 		{name: "agent states", run: func(ctx context.Context) error { return a.roster.RecordStates(ctx, a.floor.Changes(ctx)) }},
 		{name: "http", run: a.serveHTTP, stop: a.stopHTTP},
 		{name: "consoles", run: a.hub.Run},
-		{name: "telephone", run: a.phones.Run, stop: a.drainCalls},
-		{name: "recordings", run: func(ctx context.Context) error { return a.mendRecordings(ctx, left) }},
 	}
-	if a.cluster != nil {
-		s = append(s, &stage{name: "postgresql", run: a.watchCluster})
-	}
+	// The demo's people stop after the telephone, so that their phones answer
+	// its goodbyes.
 	for _, run := range extra {
 		s = append(s, &stage{name: "robots", run: run})
+	}
+	s = append(s,
+		&stage{name: "telephone", run: a.phones.Run, stop: a.drainCalls},
+		&stage{name: "recordings", run: func(ctx context.Context) error { return a.mendRecordings(ctx, left) }})
+	if a.cluster != nil {
+		s = append(s, &stage{name: "postgresql", run: a.watchCluster})
 	}
 	return s
 }
