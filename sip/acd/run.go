@@ -23,8 +23,12 @@ const coalesce = 200 * time.Millisecond
 // tried again each sweep. It returns nil.
 func (f *Floor) Run(ctx context.Context) error {
 	sub := f.o.Redis.Subscribe(ctx, key("wake"))
-	defer sub.Close()
-	wake := sub.Channel(redis.WithChannelSize(64)) // full: dropped, the sweep looks anyway
+	wake := sub.Channel(redis.WithChannelSize(64)) // full: its reader waits; each round empties it
+	defer func() {
+		_ = sub.Close()
+		for range wake { // until its reader, which may wait for room, has ended
+		}
+	}()
 	sweep := time.NewTicker(f.o.SweepInterval)
 	defer sweep.Stop()
 	show := time.NewTicker(coalesce)
