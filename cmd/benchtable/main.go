@@ -10,13 +10,20 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"strconv"
 	"strings"
 )
 
 // row is one benchmark line: its room, its name and its metrics in order.
 type row struct {
 	room, name string
-	metrics    []string // "12345 ns/op"
+	metrics    []metric
+}
+
+// metric is a value with its unit, "ns/op" or what the benchmark reported.
+type metric struct {
+	value float64
+	unit  string
 }
 
 func main() {
@@ -25,7 +32,7 @@ func main() {
 		fmt.Fprintln(os.Stderr, "benchtable:", err)
 		os.Exit(1)
 	}
-	print(os.Stdout, rows)
+	print(os.Stdout, machine(), rows)
 	if failed || len(rows) == 0 {
 		fmt.Fprintln(os.Stderr, "benchtable: a package failed or no benchmark ran")
 		os.Exit(1)
@@ -33,7 +40,7 @@ func main() {
 }
 
 // read parses the benchmark lines of r and passes every other line that
-// matters (failures) to echo.
+// matters (failures, and what was left out) to echo.
 func read(r io.Reader, echo io.Writer) (rows []row, failed bool, err error) {
 	room := ""
 	s := bufio.NewScanner(r)
@@ -49,52 +56,24 @@ func read(r io.Reader, echo io.Writer) (rows []row, failed bool, err error) {
 		case strings.HasPrefix(line, "FAIL"), strings.HasPrefix(line, "--- FAIL"), strings.HasPrefix(line, "panic:"):
 			failed = true
 			fmt.Fprintln(echo, line)
+		case strings.HasPrefix(line, "--- SKIP"):
+			fmt.Fprintln(echo, line)
 		case strings.HasPrefix(line, "Benchmark"):
 			f := strings.Fields(line)
 			if len(f) < 4 {
-				continue
+				continue // a log line of the benchmark, or its name alone
 			}
-			name, _, _ := strings.Cut(strings.TrimPrefix(f[0], "Benchmark"), fmt.Sprintf("-%d", runtime.GOMAXPROCS(0)))
-			b := row{room: room, name: name}
+			name := strings.TrimSuffix(strings.TrimPrefix(f[0], "Benchmark"), fmt.Sprintf("-%d", runtime.GOMAXPROCS(0)))
+			b := row{room: room, name: strings.ReplaceAll(name, "_", " ")}
 			for i := 2; i+1 < len(f); i += 2 {
-				b.metrics = append(b.metrics, f[i]+" "+f[i+1])
+				v, err := strconv.ParseFloat(f[i], 64)
+				if err != nil {
+					return nil, failed, fmt.Errorf("read metric of %s: %w", f[0], err)
+				}
+				b.metrics = append(b.metrics, metric{v, f[i+1]})
 			}
 			rows = append(rows, b)
 		}
 	}
 	return rows, failed, s.Err()
-}
-
-func print(w io.Writer, rows []row) {
-	fmt.Fprintf(w, "机器 / machine: %s, %d 核 / cores, %s, %s\n\n", cpuModel(), runtime.NumCPU(), kernel(), runtime.Version())
-	room := ""
-	for _, r := range rows {
-		if r.room != room {
-			room = r.room
-			fmt.Fprintf(w, "%s\n", room)
-		}
-		fmt.Fprintf(w, "  %-44s %s\n", r.name, strings.Join(r.metrics, " | "))
-	}
-}
-
-// cpuModel reads the processor's name on Linux; elsewhere the architecture.
-func cpuModel() string {
-	b, err := os.ReadFile("/proc/cpuinfo")
-	if err != nil {
-		return runtime.GOARCH
-	}
-	for line := range strings.Lines(string(b)) {
-		if k, v, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(k) == "model name" {
-			return strings.TrimSpace(v)
-		}
-	}
-	return runtime.GOARCH
-}
-
-func kernel() string {
-	b, err := os.ReadFile("/proc/sys/kernel/osrelease")
-	if err != nil {
-		return runtime.GOOS
-	}
-	return runtime.GOOS + " " + strings.TrimSpace(string(b))
 }
