@@ -132,13 +132,14 @@ func literal(u gosip.Uri) bool {
 
 // bye ends the dialog from our side and takes it out of the table when the
 // peer has answered or cannot (481, 408 and no answer count as ended). It
-// answers at once; the work is waited for by Run.
+// answers at once; the work is waited for by Run, which gives an unanswered
+// goodbye up when the server's life ends.
 func (d *dialog) bye() {
 	d.localSeq++
 	req := d.request(gosip.BYE, d.localSeq)
 	d.s.spawn(func() {
 		defer d.s.forget(d.key)
-		ctx, cancel := context.WithTimeout(context.Background(), 64*gosip.T1)
+		ctx, cancel := context.WithTimeout(d.s.life, 64*gosip.T1)
 		defer cancel()
 		if _, err := d.s.transact(ctx, req); err != nil {
 			d.s.log.Debug("bye unanswered", "err", err)

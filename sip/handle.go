@@ -106,6 +106,11 @@ func (s *Server) handle(shared *gosip.Request, tx *gosip.ServerTx) {
 			say(403, "Forbidden")
 			return
 		}
+		if !s.enter() { // Redis may be gone before the answer
+			say(503, "Service Unavailable", "Retry-After", retryAfter())
+			return
+		}
+		defer s.wg.Done()
 		if res := s.reg.register(req, src); res != nil {
 			answered = true
 			s.send(tx, res)

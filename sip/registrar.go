@@ -114,7 +114,7 @@ func (r *registrar) register(req *gosip.Request, src flow) *gosip.Response {
 	if r.guard.locked(src.addr.Addr(), ext) {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(r.s.life, 5*time.Second)
 	defer cancel()
 	secret, err := r.s.o.Phones.HA1(ctx, ext)
 	if code := hotline.ErrorCode(err); err != nil && code != hotline.NotFound {

@@ -108,7 +108,7 @@ type Server struct {
 	dialogs      map[dialogKey]*dialog
 	invites      map[string]string // Call-ID, From tag and CSeq of a live INVITE → its branch (RFC 3261 §8.2.2.2)
 	draining     bool
-	stopped      bool
+	stopped      bool    // goodbyes are said; enter lets nothing in
 	tokens       float64 // of the rate limit
 	filled       time.Time
 	complainedAt int64 // the second the complaints are counted in
@@ -343,6 +343,18 @@ func (s *Server) spawn(f func()) {
 		defer s.recovered("sip task")
 		f()
 	}()
+}
+
+// enter makes Run wait for work on one of the library's goroutines, until
+// s.wg.Done; false: the server stops, the work must not begin.
+func (s *Server) enter() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopped {
+		return false
+	}
+	s.wg.Add(1)
+	return true
 }
 
 // recovered keeps a panic from ending the program; it is deferred.
