@@ -1,9 +1,13 @@
 package workorder
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -40,10 +44,11 @@ func (s *Service) SaveDraft(ctx context.Context, p hotline.Principal, d Draft) (
 	if len(d.CallID) > 64 {
 		f.add("call_id", "通话标识过长")
 	}
-	var object map[string]any
 	if len(d.Form) > maxDraftBytes {
 		f.add("form", "草稿过大")
-	} else if json.Unmarshal(d.Form, &object) != nil || object == nil {
+	} else if form, ok := storable(d.Form); ok {
+		d.Form = form
+	} else {
 		f.add("form", "草稿须为 JSON 对象")
 	}
 	if err := f.err(); err != nil {
@@ -61,6 +66,41 @@ func (s *Service) SaveDraft(ctx context.Context, p hotline.Principal, d Draft) (
 		return nil, fmt.Errorf("save draft of account %d: %w", p.ID, pg.Code(err))
 	}
 	return &d, nil
+}
+
+// storable returns a form as PostgreSQL can keep it: what was typed or pasted
+// may hold the character U+0000 or half of a surrogate pair, where a length
+// limit cut an emoji in two (jsonb takes neither, PostgreSQL §8.14.1). Such a
+// form must be kept none the less. False: it is no object.
+func storable(form json.RawMessage) (json.RawMessage, bool) {
+	var object map[string]any
+	d := json.NewDecoder(bytes.NewReader(form))
+	d.UseNumber()
+	if d.Decode(&object) != nil || object == nil || d.More() {
+		return nil, false
+	}
+	// Decoding has put U+FFFD for halves.
+	b, err := json.Marshal(withoutNUL(object))
+	return b, err == nil
+}
+
+func withoutNUL(v any) any {
+	drop := func(s string) string { return strings.ReplaceAll(s, "\x00", "") }
+	switch v := v.(type) {
+	case string:
+		return drop(v)
+	case []any:
+		for i := range v {
+			v[i] = withoutNUL(v[i])
+		}
+	case map[string]any:
+		for _, k := range slices.Collect(maps.Keys(v)) {
+			x := withoutNUL(v[k])
+			delete(v, k)
+			v[drop(k)] = x
+		}
+	}
+	return v
 }
 
 // Drafts returns the person's drafts, newest first.

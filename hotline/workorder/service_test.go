@@ -383,6 +383,39 @@ func TestRecomputeMovesProvisionalClocksOnce(t *testing.T) {
 	}
 }
 
+// TestDraftsKeepWhateverWasTyped: no character may stop a draft from being
+// stored, least of all an emoji that a length limit cut in two.
+func TestDraftsKeepWhateverWasTyped(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for i, c := range []struct{ form, want string }{
+		{`{"title":"路灯\u0000不亮"}`, `{"title": "路灯不亮"}`},
+		{`{"title":"笑\ud83d"}`, `{"title": "笑\ufffd"}`},
+		{`{"title":"\ude00笑","a":[{"b\u0000":"\u0000"}]}`, `{"a": [{"b": ""}], "title": "\ufffd笑"}`},
+		{`{"title":"反斜杠 \\u0000","n":12345678901234567890}`, `{"n": 12345678901234567890, "title": "反斜杠 \\u0000"}`},
+		{`{"title":"😀<b>&"}`, `{"title": "😀<b>&"}`},
+	} {
+		id := fmt.Sprintf("0190a8f0-1111-7222-8333-4444555566%02d", i)
+		if _, err := w.SaveDraft(t.Context(), agent, Draft{ID: id, Form: json.RawMessage(c.form)}); err != nil {
+			t.Errorf("%s: %v", c.form, err)
+			continue
+		}
+		kept, err := w.Drafts(t.Context(), agent)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range kept {
+			var got, want any
+			if err := errors.Join(json.Unmarshal(d.Form, &got), json.Unmarshal([]byte(c.want), &want)); err != nil {
+				t.Fatal(err)
+			}
+			if d.ID == id && !cmp.Equal(got, want) {
+				t.Errorf("%s is kept as %s, want %s", c.form, d.Form, c.want)
+			}
+		}
+	}
+}
+
 func TestDrafts(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

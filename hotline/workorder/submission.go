@@ -77,12 +77,13 @@ func (f *faults) text(field, name, s string, least, most int) {
 // err is nil when there is no fault; else every fault is in its chain.
 func (f faults) err() error { return errors.Join(f...) }
 
-// clean makes a text storable: valid UTF-8, no control characters but line
-// breaks, no space around it.
+// clean makes a text storable and honest to read: valid UTF-8, no control
+// characters but line breaks, none that turn the direction of writing (UAX #9
+// §2: a number or name would read backwards), no space around it.
 func clean(s string) string {
 	s = strings.ReplaceAll(strings.ToValidUTF8(s, ""), "\r\n", "\n")
 	return strings.TrimSpace(strings.Map(func(r rune) rune {
-		if r != '\n' && unicode.IsControl(r) {
+		if r != '\n' && unicode.IsControl(r) || r >= '\u202a' && r <= '\u202e' || r >= '\u2066' && r <= '\u2069' {
 			return -1
 		}
 		return r
@@ -93,7 +94,10 @@ func clean(s string) string {
 func (in Submission) normal(d *hotline.Directory) Submission {
 	in.Title, in.Content, in.Address = clean(in.Title), clean(in.Content), clean(in.Address)
 	in.CallerName, in.DirectAnswer = clean(in.CallerName), clean(in.DirectAnswer)
-	in.CallerPhone = hotline.ParsePhone(in.CallerPhone.Reveal())
+	typed := strings.ToLower(strings.TrimSpace(in.CallerPhone.Reveal()))
+	if n := hotline.ParsePhone(typed); n != "" || typed == "" || typed == "anonymous" || typed == "unavailable" {
+		in.CallerPhone = n // withheld (RFC 3323 §4.1), or a number; anything else stays, for check to refuse
+	}
 	if in.Urgency == 0 {
 		k, _ := d.Category(in.Category)
 		in.Urgency = max(k.Urgency, hotline.Ordinary)
@@ -136,6 +140,9 @@ func (in Submission) check(d *hotline.Directory) error {
 	f.text("content", "诉求内容", in.Content, 2, maxContent)
 	if in.Urgency < hotline.Ordinary || in.Urgency > hotline.Extra {
 		f.add("urgency", "紧急程度须为一般、紧急或特急")
+	}
+	if n := len(in.CallerPhone.National()); in.CallerPhone != hotline.ParsePhone(in.CallerPhone.Reveal()) || n > 0 && n < 3 {
+		f.add("caller_phone", "联系电话须为电话号码")
 	}
 	f.text("caller_name", "来电人姓名", in.CallerName, 0, maxName)
 	switch in.Confidentiality {

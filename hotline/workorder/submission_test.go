@@ -38,6 +38,35 @@ func FuzzSubmission(f *testing.F) {
 	})
 }
 
+func TestCallerPhoneIsANumber(t *testing.T) {
+	t.Parallel()
+	d := testCity()
+	for _, c := range []struct {
+		typed string
+		good  bool
+	}{
+		{"", true}, {"  ", true}, {"138 1234 5678", true}, {"+86-13812345678", true}, {"0563-3021234", true}, {"10086", true}, {"+85298765432", true}, {"Anonymous", true},
+		{"abc", false}, {"没有", false}, {"12", false}, {strings.Repeat("1", 30), false}, {"13812345678 转 2", false},
+	} {
+		in := submission()
+		in.CallerPhone, in.Content = hotline.Phone(c.typed), "内容内容"
+		if got := in.normal(d).check(d) == nil; got != c.good {
+			t.Errorf("%q accepted: %v, want %v", c.typed, got, c.good)
+		}
+	}
+}
+
+// TestTextsReadAsTheyAre: UAX #9 §2, embeddings and isolates turn the order of
+// what follows; a joined emoji stays whole.
+func TestTextsReadAsTheyAre(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{"\u202e5678\u202c": "5678", "a\u2067b\u2069": "ab", "👨\u200d👩\u200d👧 𠮷": "👨\u200d👩\u200d👧 𠮷", " \x00a\r\nb\t": "a\nb"} {
+		if got := clean(in); got != want {
+			t.Errorf("clean(%q) = %q, want %q", in, got, want)
+		}
+	}
+}
+
 func FuzzCursor(f *testing.F) {
 	for _, s := range []string{"", "MQ", "MS4y", "LTEuMg", "!", "MjAyNjExMjMwMDAwMDAx"} {
 		f.Add(s, true)
