@@ -243,7 +243,12 @@ func TestProblems(t *testing.T) {
 	}{
 		{"several faults", "POST", "/api/v1/orders", wrong, 422, []string{"category_code", "title", "content"}},
 		{"no json", "POST", "/api/v1/orders", `{"title":"13812345678"`, 422, nil},
-		{"wrong type", "POST", "/api/v1/orders", `{"title":13812345678}`, 422, nil},
+		{"wrong type", "POST", "/api/v1/orders", `{"title":13812345678}`, 422, []string{"title"}},
+		{"wrong type in a list", "POST", "/api/v1/orders/202611230000001/dispatch", `{"co_units":"CGJ"}`, 422, []string{"co_units"}},
+		{"no number", "POST", "/api/v1/orders", `{"caller_phone":"问邻居"}`, 422, []string{"source", "demand_type", "category_code", "area_code", "title", "content", "caller_phone"}},
+		{"U+0000", "GET", "/api/v1/orders?category=%00", nil, 422, []string{"category"}},
+		{"broken UTF-8", "GET", "/api/v1/calls?line=%ff", nil, 422, []string{"line"}},
+		{"U+0000 in the path", "GET", "/api/v1/calls/%00/card", nil, 404, nil},
 		{"too large", "POST", "/api/v1/orders", `{"title":"` + strings.Repeat("x", maxBody) + `"}`, 413, nil},
 		{"unknown path", "GET", "/api/v1/nothing", nil, 404, nil},
 		{"method", "DELETE", "/api/v1/orders", nil, 405, nil},

@@ -11,9 +11,12 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"hotline12345/hotline"
 	"hotline12345/hotline/auth"
@@ -86,6 +89,10 @@ func (a *API) wrap() http.Handler {
 		// Pages and probes are for everybody: they cost no session look-up
 		// and are there while the database is away.
 		if strings.HasPrefix(r.URL.Path, prefix+"/") || r.URL.Path == "/ws" {
+			if err := storable(r.URL); err != nil {
+				a.write(w, r, err)
+				return
+			}
 			identified.ServeHTTP(w, r)
 			return
 		}
@@ -129,6 +136,21 @@ func (a *API) wrap() http.Handler {
 		}()
 		guarded.ServeHTTP(rec, r)
 	})
+}
+
+// storable refuses an address with text that is no text: PostgreSQL takes
+// neither U+0000 nor broken UTF-8, and no member of ours has it.
+func storable(u *url.URL) error {
+	bad := func(s string) bool { return !utf8.ValidString(s) || strings.ContainsRune(s, 0) }
+	if bad(u.Path) {
+		return hotline.Errorf(hotline.NotFound, "没有这个接口")
+	}
+	for name, values := range u.Query() {
+		if bad(name) || slices.ContainsFunc(values, bad) {
+			return hotline.FieldErrorf(strings.ToValidUTF8(strings.ReplaceAll(name, "\x00", ""), ""), "含有无法识别的字符")
+		}
+	}
+	return nil
 }
 
 // signedIn lets only people who are logged in reach h.

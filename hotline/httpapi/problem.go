@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"regexp"
 	"strings"
 	"sync"
 
@@ -153,6 +154,10 @@ func (a *API) report(ctx context.Context, err error) *Problem {
 	return p
 }
 
+// wrongType reads the member's path out of encoding/json's error text, the one
+// form in which the library hands it on.
+var wrongType = regexp.MustCompile(`Go struct field \w*\.(\S+) of type `)
+
 // humaErrors makes the library's own errors (a body that is no JSON, one too
 // large) ours: in Chinese and without the value sent. The library keeps the
 // function in a package variable.
@@ -169,7 +174,12 @@ var humaErrors = sync.OnceFunc(func() {
 		for _, err := range errs {
 			if d, ok := err.(huma.ErrorDetailer); ok {
 				field := strings.TrimPrefix(d.ErrorDetail().Location, "body.")
-				p.Errors = append(p.Errors, Fault{field, "填写有误"})
+				fault := Fault{field, "填写有误"}
+				if m := wrongType.FindStringSubmatch(d.ErrorDetail().Message); m != nil {
+					fault = Fault{m[1], "类型不符"}
+					p.Detail = "填写的内容有误，请按提示修改"
+				}
+				p.Errors = append(p.Errors, fault)
 			}
 		}
 		return p
