@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { bestFirst, initials, matches, rank } from './pinyin'
+import { bestFirst, initials, matches, onPath, rank } from './pinyin'
 
 describe('pinyin', () => {
   it.each([
@@ -29,4 +29,6 @@ describe('pinyin', () => {
   })
   it.each([['0203', 0], ['02', 1], ['yy', 1], ['zs', 2], ['xx', Infinity]])('油烟与噪声扰民 0203 answers %s with rank %s', (typed, want) =>
     expect(rank({ name: '油烟与噪声扰民', code: '0203' }, typed)).toBe(want))
+  it.each([['宣州西林', true], ['宣州区西林街道', true], ['宣州区 / 西林', true], ['xzxl', true], ['西林', true], ['xljd', true], ['宣州', false], ['西林宣州', false], ['宣州西林路', false], ['xzq', false], ['', false]])('宣州区 / 西林街道 lies on "%s": %s', (typed, want) =>
+    expect(onPath(['宣州区', '西林街道'], typed)).toBe(want))
 })

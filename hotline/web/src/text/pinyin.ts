@@ -74,3 +74,21 @@ export function bestFirst<T>(items: readonly T[], typed: string, search: (item: 
     .sort((a, b) => a[1] - b[1])
     .map(([item]) => item)
 }
+
+// onPath tells whether the typed text names beginnings of the labels of a
+// path, from any level down to the last: "宣州西林" or "xzxl" for
+// 宣州区 / 西林街道.
+export function onPath(labels: readonly string[], typed: string): boolean {
+  const q = typed.trim().toLowerCase().replace(/\s*\/\s*|\s+/g, '')
+  if (q === '' || labels.length === 0) return false
+  const words = /^[a-z0-9]+$/.test(q) ? labels.map(initials) : labels.map((l) => l.toLowerCase())
+  const fits = (level: number, left: string): boolean => {
+    const word = words[level]!
+    if (level === words.length - 1) return left !== '' && word.startsWith(left)
+    for (let n = Math.min(word.length, left.length); n >= 0; n--) {
+      if (word.startsWith(left.slice(0, n)) && fits(level + 1, left.slice(n))) return true
+    }
+    return false
+  }
+  return fits(0, q)
+}
