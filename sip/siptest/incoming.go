@@ -87,7 +87,7 @@ func (p *Phone) onInvite(req *gosip.Request, tx gosip.ServerTransaction) {
 	p.respond(req, tx, 180, "Ringing", nil)
 	var r Reaction
 	if p.opt.OnCall != nil {
-		r = p.opt.OnCall(Incoming{From: req.From().Address.User, req: req})
+		r = p.opt.OnCall(Incoming{From: req.From().Address.User})
 	}
 	if !p.ring(r, tx, gone) {
 		return
@@ -103,7 +103,6 @@ func (p *Phone) onInvite(req *gosip.Request, tx gosip.ServerTransaction) {
 		p.untilDone(tx)
 		return
 	}
-	t.call = headerValue(req, "X-Hotline-Call")
 	t.key = talkKey{req.CallID().Value(), tag}
 	t.from = gosip.FromHeader{Address: req.To().Address, Params: req.To().Params.Clone()}
 	t.to = gosip.ToHeader{Address: req.From().Address, Params: req.From().Params.Clone()}

@@ -5,7 +5,7 @@
 // cannot hide in both.
 //
 // One goroutine per transaction; a Phone's tables are under its mutex. It
-// imports sip/media and sipgo.
+// imports hotline, sip/media, sipgo and digest.
 package siptest
 
 import (
@@ -55,11 +55,7 @@ type Options struct {
 // Incoming is a call that rings.
 type Incoming struct {
 	From string // user part
-	req  *gosip.Request
 }
-
-// Header returns a header's value of the INVITE, "" when there is none.
-func (in Incoming) Header(name string) string { return headerValue(in.req, name) }
 
 // Reaction is what the phone does with a call. The zero value answers at once.
 type Reaction struct {
@@ -414,11 +410,4 @@ func (p *Phone) authorize(req *gosip.Request, c *digest.Challenge, count int, he
 	}
 	req.AppendHeader(gosip.NewHeader(header, cred.String()))
 	return nil
-}
-
-func headerValue(m interface{ GetHeader(string) gosip.Header }, name string) string {
-	if h := m.GetHeader(name); h != nil {
-		return h.Value()
-	}
-	return ""
 }

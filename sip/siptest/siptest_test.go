@@ -205,3 +205,10 @@ func TestRegisterDigest(t *testing.T) {
 		t.Errorf("got %v, want 401", err)
 	}
 }
+
+func headerValue(m interface{ GetHeader(string) gosip.Header }, name string) string {
+	if h := m.GetHeader(name); h != nil {
+		return h.Value()
+	}
+	return ""
+}

@@ -26,7 +26,6 @@ type Talk struct {
 	phone *Phone
 	leg   *media.Leg
 	ear   ear
-	call  string // X-Hotline-Call of the INVITE we got
 	acks  chan *gosip.Request
 	ended chan struct{}
 	once  sync.Once
@@ -104,10 +103,7 @@ func (p *Phone) find(req *gosip.Request) *Talk {
 	return p.talks[talkKey{req.CallID().Value(), tag}]
 }
 
-// Play plays sound to the other side; see media.Leg.Play.
-func (t *Talk) Play(clips ...*media.Prompt) <-chan struct{} { return t.leg.Play(clips...) }
-
-// Loop plays sound over and over.
+// Loop plays sound to the other side, over and over; see media.Leg.Loop.
 func (t *Talk) Loop(clips ...*media.Prompt) { t.leg.Loop(clips...) }
 
 // SendDTMF presses keys; the channel is closed when they are sent.
@@ -134,10 +130,6 @@ func (t *Talk) Loudness() float64 {
 
 // Stats returns the media counts so far.
 func (t *Talk) Stats() media.Stats { return t.leg.Stats() }
-
-// CallID returns the call's number at the hotline as its INVITE to us named
-// it, "" on calls we made.
-func (t *Talk) CallID() string { return t.call }
 
 // Ended is closed when the call is over, whoever ended it.
 func (t *Talk) Ended() <-chan struct{} { return t.ended }
