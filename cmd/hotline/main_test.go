@@ -120,12 +120,12 @@ type demo struct {
 	took time.Duration // until it announced itself
 }
 
-func startDemo(t *testing.T, dir, http, sip string) *demo {
+func startDemo(t *testing.T, dir, http, sip string, env ...string) *demo {
 	t.Helper()
 	if _, err := pg.FindBinaries(); err != nil {
 		hotlinetest.Missing(t, "PostgreSQL")
 	}
-	cmd := program(t, []string{"HTTP_ADDR=" + http, "SIP_ADDR=" + sip}, "demo", "--no-traffic", "--data-dir", dir)
+	cmd := program(t, append([]string{"HTTP_ADDR=" + http, "SIP_ADDR=" + sip}, env...), "demo", "--no-traffic", "--data-dir", dir)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -50,6 +50,9 @@ func (a *App) mendRecording(ctx context.Context, part string) error {
 		case <-tick.C:
 		}
 		call, err := a.calls.Call(ctx, program, id)
+		if hotline.ErrorCode(err) == hotline.NotFound { // its facts are in the spool still
+			continue
+		}
 		if err != nil {
 			return err
 		}

@@ -6,8 +6,8 @@
 //
 // Every state that waits for somebody else carries a deadline, and each node
 // sweeps the deadlines once a second. A node shows that it lives by a
-// heartbeat; the calls of a node that fell silent are let go and their agents
-// freed. Deadlines and heartbeats are instants of the nodes' clocks: nodes
+// heartbeat; the calls of a node that fell silent, or was started anew, are let
+// go and their agents freed. Deadlines and heartbeats are instants of the nodes' clocks: nodes
 // that share a floor keep their clocks within a second of each other.
 //
 // The goroutine of Run is the only one that matches callers to agents on its
@@ -18,6 +18,7 @@ package acd
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -47,6 +48,7 @@ type Options struct {
 // Floor is one node's door to the shared floor. Safe for concurrent use.
 type Floor struct {
 	o      Options
+	me     string // the node in Redis: a new one at each start, so that what a killed program left is swept
 	log    *slog.Logger
 	offers chan Offer
 	kick   chan struct{}
@@ -102,7 +104,7 @@ func New(o Options) (*Floor, error) {
 		o.Log = slog.Default()
 	}
 	return &Floor{
-		o: o, log: o.Log.With("component", "acd"),
+		o: o, me: o.Node + "/" + rand.Text(), log: o.Log.With("component", "acd"),
 		offers: make(chan Offer, 1024),
 		kick:   make(chan struct{}, 1),
 		subs:   map[chan hotline.FloorSnapshot]struct{}{},
@@ -187,7 +189,7 @@ func (f *Floor) Enqueue(ctx context.Context, w hotline.WaitingCall) error {
 		state = Waiting
 	}
 	_, err := f.run(ctx, enqueueScript, string(w.ID), w.Caller.Mask(), w.Original,
-		w.Since.UnixMilli(), state, id(w.Agent), f.o.Node)
+		w.Since.UnixMilli(), state, id(w.Agent), f.me)
 	return wrapf(err, "enqueue call %s", w.ID)
 }
 

@@ -88,6 +88,7 @@ func TestFloor(t *testing.T) {
 			"version guards the state":         versionGuards,
 			"ready needs a phone":              readyNeedsPhone,
 			"dead node lets its agents go":     deadNode,
+			"restarted node lets them go too":  restartedNode,
 			"emptied redis is restored":        emptiedRedis,
 			"offers reach the call's node":     twoNodes,
 			"full numbers stay out of redis":   onlyMasks,
@@ -284,6 +285,26 @@ func deadNode(t *testing.T, f *Floor, clock *hotlinetest.Clock, c *redis.Client)
 	}
 	if s, _ := other.Snapshot(t.Context()); len(s.Waiting) != 0 {
 		t.Errorf("calls = %+v", s.Waiting)
+	}
+}
+
+// restartedNode: a program that was killed is back under its own name before
+// anybody missed it; the talk of its earlier life must not hold the agent.
+func restartedNode(t *testing.T, f *Floor, clock *hotlinetest.Clock, c *redis.Client) {
+	ready(t, f, clock, 1)
+	enqueue(t, f, "talk", clock.Now())
+	must(t, f.tick(t.Context(), true))
+	must(t, f.Answered(t.Context(), "talk", 1))
+	again := floorWith(t, c, "n1", clock)
+	if s, _ := again.Snapshot(t.Context()); len(s.Waiting) != 1 || s.Waiting[0].Node != "n1" {
+		t.Errorf("calls = %+v, want the name of the node as it was given", s.Waiting)
+	}
+	for range 8 {
+		must(t, again.tick(t.Context(), true))
+		clock.Add(time.Second)
+	}
+	if a := agent(t, again, 1); a.State != hotline.WrapUp || a.CallID != "" {
+		t.Errorf("agent = %+v", a)
 	}
 }
 

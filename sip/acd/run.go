@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -85,7 +86,7 @@ func drain[T any](c <-chan T) {
 // tick is one round: sweep when full, restore, match, deliver.
 func (f *Floor) tick(ctx context.Context, full bool) error {
 	if full {
-		_, err := f.run(ctx, sweepScript, f.o.Node, f.o.NodeTimeout.Milliseconds(),
+		_, err := f.run(ctx, sweepScript, f.me, f.o.NodeTimeout.Milliseconds(),
 			max(0, f.o.WrapUp.Milliseconds()), 2*f.o.NodeTimeout.Milliseconds())
 		if err != nil {
 			return fmt.Errorf("sweep: %w", err)
@@ -123,7 +124,7 @@ func (f *Floor) offer(ctx context.Context, p pair) error {
 // rest in Redis for the next round; the reserve deadline bounds the wait.
 func (f *Floor) deliver(ctx context.Context) error {
 	for len(f.offers) < cap(f.offers) {
-		b, err := f.o.Redis.LPop(ctx, key("offers:"+f.o.Node)).Bytes()
+		b, err := f.o.Redis.LPop(ctx, key("offers:"+f.me)).Bytes()
 		if errors.Is(err, redis.Nil) {
 			return nil
 		}
@@ -263,9 +264,10 @@ func (f *Floor) state(ctx context.Context) (state, error) {
 		s.agents = append(s.agents, a)
 	}
 	for _, r := range rows(raw[1]) {
+		node, _, _ := strings.Cut(r.m["node"], "/") // without the mark of its start
 		s.calls = append(s.calls, callRec{version: r.number("ver"), WaitingCall: hotline.WaitingCall{
 			ID: hotline.CallID(r.id), Caller: hotline.Phone(r.m["caller"]), Original: r.m["original"],
-			Since: r.instant("since"), State: r.m["state"], Agent: hotline.AccountID(r.number("agent")), Node: r.m["node"],
+			Since: r.instant("since"), State: r.m["state"], Agent: hotline.AccountID(r.number("agent")), Node: node,
 		}})
 	}
 	return s, nil
