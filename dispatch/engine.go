@@ -94,7 +94,7 @@ func (e *Engine) send(ctx context.Context, o *hotline.WorkOrder) error {
 	if plan.Lead != "" {
 		_, err := e.orders.Dispatch(ctx, hotline.System, o.ID, o.Version, plan)
 		if err == nil {
-			e.log.Info("order dispatched", append(attrs, "unit", string(plan.Lead), "co_units", len(plan.CoUnits))...)
+			e.log.Info("order dispatched", append(attrs, "unit_id", string(plan.Lead), "co_units", len(plan.CoUnits))...)
 			return nil
 		}
 		if hotline.ErrorCode(err) != hotline.Invalid {
@@ -102,7 +102,7 @@ func (e *Engine) send(ctx context.Context, o *hotline.WorkOrder) error {
 		}
 		// The ledger will never take this plan (the city's data changed
 		// between the two): a person must look, the stream must go on.
-		e.log.Warn("plan refused by the ledger", append(attrs, "unit", string(plan.Lead), "err", err)...)
+		e.log.Warn("plan refused by the ledger", append(attrs, "unit_id", string(plan.Lead), "err", err)...)
 		plan.Reason.Text = "按派单目录得出的方案未被采纳，请派单员选择承办单位。" + plan.Reason.Text
 	}
 	if err := e.orders.MarkUnmatched(ctx, o.ID, o.Version, plan.Reason); err != nil {

@@ -108,7 +108,7 @@ func (s *Service) Login(ctx context.Context, login, password string) (hotline.Pr
 	}
 	if from.token != "" {
 		if err := s.end(ctx, from.token); err != nil {
-			s.log.Warn("earlier session not ended", "account", p.ID, "err", err)
+			s.log.Warn("earlier session not ended", "account_id", int64(p.ID), "err", err)
 		}
 	}
 	if err := s.Audit(ctx, p, "login.ok", fmt.Sprintf("account:%d", p.ID), nil); err != nil {
@@ -211,7 +211,7 @@ func (s *Service) resume(ctx context.Context, token string, touch bool) (hotline
 	}
 	if a.id == 0 || a.disabled || begun.Before(a.sessionsFrom.Truncate(time.Millisecond)) || now.Sub(begun) >= sessionLifetime || now.Sub(seen) >= sessionIdle {
 		if err := s.sessions.Destroy(ctx); err != nil {
-			s.log.Warn("void session not removed", "account", id, "err", err)
+			s.log.Warn("void session not removed", "account_id", int64(id), "err", err)
 		}
 		return hotline.Principal{}, errNobody()
 	}
@@ -222,7 +222,7 @@ func (s *Service) resume(ctx context.Context, token string, touch bool) (hotline
 	if touch && now.Sub(seen) >= touchEvery {
 		s.sessions.Put(ctx, keySeen, now.UnixMilli())
 		if _, _, err := s.sessions.Commit(ctx); err != nil && !errors.Is(err, context.Canceled) {
-			s.log.Warn("session activity not noted", "account", id, "err", err)
+			s.log.Warn("session activity not noted", "account_id", int64(id), "err", err)
 		}
 	}
 	return p, nil
