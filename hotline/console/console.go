@@ -39,7 +39,7 @@ const (
 	replayLimit    = 5000             // stream rows a client may be behind; more: reset
 	replayPage     = 500              // rows read at once
 	maxTopics      = 256              // of one client
-	maxTopicBytes  = 64               //
+	maxTopicBytes  = 64               // a longer one is refused
 	readLimitBytes = 32 << 10         // of one message from a client
 	pingEvery      = 20 * time.Second // contract of /ws
 	idleLimit      = 65 * time.Second // three pings without an answer

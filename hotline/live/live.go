@@ -2,7 +2,9 @@
 // calls and agents, phone registrations, leases and wake-ups. Nothing here
 // outlives its loss: emptying Redis at any moment may cost seconds, never an
 // order. Without a URL an in-process server is started; it knows the same
-// commands our scripts use.
+// commands our scripts use. cmd opens it and hands the client to sip, sip/acd
+// and hotlinetest. It starts no goroutine of its own and imports none of our
+// packages.
 package live
 
 import (

@@ -9,8 +9,10 @@
 // dense, starts at 1 and grows in commit order: whoever has seen pos n has
 // seen everything up to n.
 //
-// Callers: workorder and cdr append; console, dispatch (through cmd) and
-// reports read. PostgreSQL's NOTIFY only wakes; it carries no data.
+// Callers: workorder and cdr append; console and, through cmd, dispatch read.
+// PostgreSQL's NOTIFY only wakes; it carries no data. The relay that holds the
+// lock is the only writer of stream, each reader of its own cursor. It imports
+// pgx and none of our packages.
 package outbox
 
 import (

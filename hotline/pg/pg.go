@@ -2,7 +2,9 @@
 // migrations, the translation of driver errors into hotline codes, the
 // embedded private cluster, and two small ledgers every room shares (request
 // keys and job runs). Rooms write their own queries in their store.go; DDL
-// stands in migrations/ with its owner on the first line.
+// stands in migrations/ with its owner on the first line. cmd opens it, every
+// room with a table asks it for codes. A Cluster's state is written by the one
+// goroutine that waits for its server. It may import hotline.
 package pg
 
 import (
