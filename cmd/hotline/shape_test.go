@@ -41,7 +41,7 @@ var levels = map[string]int{
 // roomOf says which packages may import a third-party module.
 var roomOf = map[string][]string{
 	"github.com/emiago/sipgo":        {"sip", "sip/siptest"},
-	"github.com/icholy/digest":       {"sip", "sip/siptest"},
+	"github.com/icholy/digest":       {"sip/siptest"},
 	"github.com/gorilla/websocket":   {"hotline/console"},
 	"github.com/redis/go-redis/v9":   {"hotline/live", "hotline/hotlinetest", "sip", "sip/acd"},
 	"github.com/alicebob/miniredis":  {"hotline/live"},
@@ -51,6 +51,7 @@ var roomOf = map[string][]string{
 	"github.com/goccy/go-yaml":       {"configs"},
 	"github.com/mozillazg/go-pinyin": {"configs"},
 	"github.com/danielgtaylor/huma":  {"hotline/httpapi"},
+	"github.com/prometheus":          {"hotline/httpapi"},
 	"github.com/alexedwards/scs":     {"hotline/auth"},
 	"golang.org/x/crypto":            {"hotline/auth"},
 }
