@@ -5,11 +5,13 @@
 package compose
 
 import (
+	"cmp"
 	_ "embed"
 	"fmt"
 	"html/template"
 	"io"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,7 +23,7 @@ import (
 var dailyPage string
 
 var daily = template.Must(template.New("daily").Funcs(template.FuncMap{
-	"number": thousands, "rate": rate, "duration": duration, "delta": delta, "date": date, "clock": clock, "until": until,
+	"number": thousands, "rate": rate, "duration": duration, "delta": delta, "date": date, "clock": clock, "until": until, "day": day, "ledger": ledger,
 	"share": share, "bars": bars, "hours": hourChart, "paragraphs": paragraphs, "inc": func(i int) int { return i + 1 },
 	"len64":     func(o []stats.OverdueOrder) int64 { return int64(len(o)) },
 	"breakdown": func(head string, rows []stats.Row, base int64) breakdown { return breakdown{head, rows, base} },
@@ -139,6 +141,32 @@ func date(d hotline.Date) string {
 // clock writes an instant as "11月22日 07:30".
 func clock(t time.Time) string { return t.In(hotline.Shanghai).Format("1月2日 15:04") }
 
+// day writes the date of an instant as documents are dated: "2026年11月23日".
+func day(t time.Time) string { return t.In(hotline.Shanghai).Format("2006年1月2日") }
+
+// ledger names the source of a figure as the reader knows it.
+func ledger(view string) string {
+	switch view {
+	case "v_call_figures":
+		return "通话记录"
+	case "v_order_figures":
+		return "工单台账"
+	}
+	return view
+}
+
+// most names the parts that make up most of a breakdown, n at most, the
+// largest first: "求助（17 件）、投诉（16 件）"; "" when there is none.
+func most(rows []stats.Row, n int) string {
+	rows = slices.DeleteFunc(slices.Clone(rows), func(r stats.Row) bool { return r.Count <= 0 })
+	slices.SortStableFunc(rows, func(a, b stats.Row) int { return cmp.Compare(b.Count, a.Count) })
+	var names []string
+	for _, r := range rows[:min(n, len(rows))] {
+		names = append(names, fmt.Sprintf("%s（%s 件）", r.Name, thousands(r.Count)))
+	}
+	return strings.Join(names, "、")
+}
+
 // until writes an instant at which something ends or falls due. Midnight ends a
 // day: "11月25日 24:00", not the next day's 00:00.
 func until(t time.Time) string {
@@ -154,6 +182,18 @@ func paragraphs(p page) []string {
 	out := []string{fmt.Sprintf("%s，热线呼入 %s 次，人工接通 %s 次，接通率 %s；受理群众诉求 %s 件，其中当场办结 %s 件，转承办单位办理 %s 件。",
 		date(p.Day), thousands(p.Figure(stats.CallsOffered).Num), thousands(p.Figure(stats.CallsAnswered).Num), rate(p.Figure(stats.AnswerRate)),
 		thousands(accepted.Num), thousands(direct.Num), thousands(accepted.Num-direct.Num))}
+	var centred []string
+	for _, part := range []struct {
+		head string
+		text string
+	}{{"诉求类型以", most(p.Types, 2)}, {"所属区域以", most(p.Counties, 3)}, {"内容以", most(p.Categories, 3)}} {
+		if part.text != "" {
+			centred = append(centred, part.head+part.text+"居多")
+		}
+	}
+	if len(centred) > 0 {
+		out = append(out, strings.Join(centred, "；")+"。")
+	}
 	if n := p.Figure(stats.OrdersOverdue).Num; n > 0 {
 		out = append(out, fmt.Sprintf("截至当日 24 时，逾期未办结工单 %s 件，请有关承办单位抓紧办理。", thousands(n)))
 	}

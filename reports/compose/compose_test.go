@@ -207,3 +207,19 @@ func TestStandaloneHasNoDeadLinks(t *testing.T) {
 		t.Error("the base address is not escaped")
 	}
 }
+
+func TestMostNamesTheLargestFirst(t *testing.T) {
+	t.Parallel()
+	rows := []stats.Row{{Name: "咨询", Count: 8}, {Name: "求助", Count: 17}, {Name: "投诉", Count: 17}, {Name: "其他", Count: 0}}
+	for _, c := range []struct {
+		n    int
+		want string
+	}{{2, "求助（17 件）、投诉（17 件）"}, {9, "求助（17 件）、投诉（17 件）、咨询（8 件）"}} {
+		if got := most(rows, c.n); got != c.want {
+			t.Errorf("most(%d) = %q, want %q", c.n, got, c.want)
+		}
+	}
+	if got := most(rows[3:], 3); got != "" {
+		t.Errorf("most of nothing is %q", got)
+	}
+}
