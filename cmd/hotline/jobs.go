@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"time"
 
 	"github.com/robfig/cron/v3"
@@ -65,7 +66,7 @@ type scheduler struct {
 
 // Run blocks until ctx ends and every started run has returned.
 func (s *scheduler) Run(ctx context.Context) error {
-	c := cron.New(cron.WithLocation(hotline.Shanghai), cron.WithChain(cron.Recover(cron.DiscardLogger), cron.SkipIfStillRunning(cron.DiscardLogger)))
+	c := cron.New(cron.WithLocation(hotline.Shanghai), cron.WithChain(cron.SkipIfStillRunning(cron.DiscardLogger)))
 	for _, j := range s.jobs {
 		schedule, err := cron.ParseStandard(j.spec)
 		if err != nil {
@@ -120,6 +121,18 @@ func (s *scheduler) tick(ctx context.Context, j job, schedule cron.Schedule) {
 	}
 }
 
+// safely runs the job and makes a panic its failure: a fault in one job ends
+// neither the program nor the other jobs.
+func (s *scheduler) safely(ctx context.Context, j job, due time.Time) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			s.log.Error("panic caught", "where", "job", "job", j.name, "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
+			err = fmt.Errorf("panic: %v", v)
+		}
+	}()
+	return j.run(ctx, due)
+}
+
 // once runs one due instant unless another node has it. Its error is the
 // ledger's; the job's own failure is kept in the ledger and logged.
 func (s *scheduler) once(ctx context.Context, j job, due time.Time) error {
@@ -128,7 +141,7 @@ func (s *scheduler) once(ctx context.Context, j job, due time.Time) error {
 		return err
 	}
 	start := s.clock.Now()
-	failure := j.run(ctx, due)
+	failure := s.safely(ctx, j, due)
 	attrs := []any{"job", j.name, "due", due.UTC(), "took_ms", s.clock.Now().Sub(start).Milliseconds()}
 	if failure != nil {
 		s.log.Error("job failed", append(attrs, "err", failure)...)

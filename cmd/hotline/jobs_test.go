@@ -15,7 +15,7 @@ import (
 )
 
 // TestJobsAreCaughtUpOnce walks a daily job through a new system, a night it
-// was down, a failure, and a second node.
+// was down, a failure, a panic, and a second node.
 func TestJobsAreCaughtUpOnce(t *testing.T) {
 	t.Parallel()
 	clock := hotlinetest.NewClock(time.Date(2026, 11, 20, 9, 0, 0, 0, hotline.Shanghai))
@@ -58,7 +58,14 @@ func TestJobsAreCaughtUpOnce(t *testing.T) {
 	fail = false
 	b.tick(t.Context(), j, schedule)
 	want("the failed run is done by the other node", 4)
+	clock.Add(24 * time.Hour)
+	broken := j
+	broken.run = func(context.Context, time.Time) error { panic("index out of range") }
+	a.tick(t.Context(), broken, schedule)
+	want("a run that panics", 4)
+	b.tick(t.Context(), j, schedule)
+	want("the broken run is done again", 5)
 	clock.Add(30 * 24 * time.Hour)
 	b.tick(t.Context(), j, schedule)
-	want("a month down, within the grace of a week", 11)
+	want("a month down, within the grace of a week", 12)
 }
