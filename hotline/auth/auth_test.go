@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
+
 	"hotline12345/hotline"
 	"hotline12345/hotline/hotlinetest"
 )
@@ -458,5 +460,34 @@ func BenchmarkIdentify(b *testing.B) {
 		if h.ServeHTTP(w, r); w.Code != 200 {
 			b.Fatal(w.Code)
 		}
+	}
+}
+
+// TestDatabaseAway: whoever asks is told to come back, not that something
+// broke, and nobody is logged out by it.
+func TestDatabaseAway(t *testing.T) {
+	t.Parallel()
+	pool, err := pgxpool.New(t.Context(), "postgres://nobody@127.0.0.1:1/none?connect_timeout=2") // port 1: refused
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	s, err := New(Options{Pool: pool, Clock: hotlinetest.NewClock(time.Date(2026, 11, 23, 1, 0, 0, 0, time.UTC))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := s.Login(t.Context(), "agent", "secret"); hotline.ErrorCode(err) != hotline.Unavailable {
+		t.Errorf("Login = %v, want unavailable", err)
+	}
+	if err := s.Audit(t.Context(), hotline.Principal{ID: 1}, "a", "b", nil); hotline.ErrorCode(err) != hotline.Unavailable {
+		t.Errorf("Audit = %v, want unavailable", err)
+	}
+	var denied error
+	h := s.Identify(http.NotFoundHandler(), func(_ http.ResponseWriter, _ *http.Request, err error) { denied = err })
+	r := httptest.NewRequest(http.MethodGet, "/", nil)
+	r.AddCookie(&http.Cookie{Name: CookieName, Value: "x"})
+	h.ServeHTTP(httptest.NewRecorder(), r)
+	if hotline.ErrorCode(denied) != hotline.Unavailable {
+		t.Errorf("Identify denied with %v, want unavailable", denied)
 	}
 }

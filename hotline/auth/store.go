@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"hotline12345/hotline"
+	"hotline12345/hotline/pg"
 )
 
 const (
@@ -71,13 +72,13 @@ func scanAccount(row pgx.CollectableRow) (account, error) {
 func (s *Service) one(ctx context.Context, sql string, arg any) (account, error) {
 	rows, err := s.pool.Query(ctx, sql, arg)
 	if err != nil {
-		return account{}, err
+		return account{}, pg.Code(err)
 	}
 	a, err := pgx.CollectExactlyOneRow(rows, scanAccount)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return account{}, nil
 	}
-	return a, err
+	return a, pg.Code(err)
 }
 
 func (s *Service) byLogin(ctx context.Context, login string) (account, error) {
@@ -113,13 +114,13 @@ func (s *Service) complete(ctx context.Context, a account) (hotline.Principal, e
 func (s *Service) Names(ctx context.Context, ids []hotline.AccountID) (map[hotline.AccountID]string, error) {
 	rows, err := s.pool.Query(ctx, sqlNames, ids)
 	if err != nil {
-		return nil, fmt.Errorf("read account names: %w", err)
+		return nil, fmt.Errorf("read account names: %w", pg.Code(err))
 	}
 	names := make(map[hotline.AccountID]string, len(ids))
 	var id hotline.AccountID
 	var name string
 	if _, err := pgx.ForEachRow(rows, []any{&id, &name}, func() error { names[id] = name; return nil }); err != nil {
-		return nil, fmt.Errorf("read account names: %w", err)
+		return nil, fmt.Errorf("read account names: %w", pg.Code(err))
 	}
 	return names, nil
 }
@@ -128,11 +129,11 @@ func (s *Service) Names(ctx context.Context, ids []hotline.AccountID) (map[hotli
 func (s *Service) People(ctx context.Context) ([]hotline.Principal, error) {
 	rows, err := s.pool.Query(ctx, sqlAll)
 	if err != nil {
-		return nil, fmt.Errorf("list accounts: %w", err)
+		return nil, fmt.Errorf("list accounts: %w", pg.Code(err))
 	}
 	all, err := pgx.CollectRows(rows, scanAccount)
 	if err != nil {
-		return nil, fmt.Errorf("list accounts: %w", err)
+		return nil, fmt.Errorf("list accounts: %w", pg.Code(err))
 	}
 	people := make([]hotline.Principal, 0, len(all))
 	for _, a := range all {
@@ -161,12 +162,12 @@ func (s *Service) saveAccount(ctx context.Context, a Account, hash string) (id h
 		_, err := tx.Exec(ctx, sqlRolesOn, id, a.Roles)
 		return err
 	})
-	return id, err
+	return id, pg.Code(err)
 }
 
 func (s *Service) saveDisabled(ctx context.Context, login string, disabled bool) (bool, error) {
 	tag, err := s.pool.Exec(ctx, sqlDisable, login, disabled, s.clock.Now())
-	return tag.RowsAffected() == 1, err
+	return tag.RowsAffected() == 1, pg.Code(err)
 }
 
 // Audit writes down that the person did the action to the subject
@@ -192,7 +193,7 @@ func (s *Service) audit(ctx context.Context, actor hotline.AccountID, addr netip
 		ip = addr.String()
 	}
 	if _, err := s.pool.Exec(ctx, sqlAudit, s.clock.Now(), actor, ip, action, subject, body); err != nil {
-		return fmt.Errorf("write audit of %s: %w", action, err)
+		return fmt.Errorf("write audit of %s: %w", action, pg.Code(err))
 	}
 	return nil
 }
@@ -220,17 +221,17 @@ func (st sessionStore) FindCtx(ctx context.Context, token string) (data []byte, 
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, false, nil
 	}
-	return data, err == nil, err
+	return data, err == nil, pg.Code(err)
 }
 
 // CommitCtx stores a session.
 func (st sessionStore) CommitCtx(ctx context.Context, token string, data []byte, expiry time.Time) error {
 	_, err := st.pool.Exec(ctx, sqlSessionCommit, token, data, expiry)
-	return err
+	return pg.Code(err)
 }
 
 // DeleteCtx removes a session, and those that expired.
 func (st sessionStore) DeleteCtx(ctx context.Context, token string) error {
 	_, err := st.pool.Exec(ctx, sqlSessionDelete, token)
-	return err
+	return pg.Code(err)
 }
