@@ -2,7 +2,7 @@
 # Makes sure that the Debian packages of a task are there: installs what is
 # missing, and only that. Elsewhere it names what to install and stops.
 #   packages.sh demo    what `make demo` needs: PostgreSQL's server binaries
-#   packages.sh test    what `make test` needs besides: Redis, SIP clients, Chromium
+#   packages.sh test    what `make test` needs besides: Redis, SIP clients, Chromium, a voice
 #   packages.sh prompts what making spoken prompts needs
 set -eu
 
@@ -36,6 +36,8 @@ case $task in
     need sipp sip-tester
     need baresip baresip-core
     need chromium chromium
+    need espeak-ng espeak-ng
+    need sox sox
     fc-list :lang=zh 2>/dev/null | grep -q . || missing="$missing fontconfig fonts-noto-cjk"
     ;;
   prompts)
