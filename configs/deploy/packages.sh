@@ -28,7 +28,6 @@ postgres_package() {
   echo "${v:-postgresql-15}"
 }
 
-# A SIPp is of use here only when it can play audio; baresip's modules come with its package.
 case $task in
   demo) ;;
   test)
