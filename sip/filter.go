@@ -2,10 +2,14 @@ package sip
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"net"
 	"net/netip"
 	"runtime/debug"
 	"sync"
+	"syscall"
+	"time"
 
 	gosip "github.com/emiago/sipgo/sip"
 )
@@ -82,6 +86,30 @@ func addrPort(a net.Addr) netip.AddrPort {
 	return netip.AddrPort{}
 }
 
+// dialer connects to peers only. The library would call back any host that the
+// Via of a request names whose connection is gone (RFC 3261 §18.2.2), and wait
+// a minute for it.
+func (s *Server) dialer(local net.Addr) net.Dialer {
+	return net.Dialer{LocalAddr: local, Timeout: 3 * time.Second, Control: func(_, address string, _ syscall.RawConn) error {
+		to, err := netip.ParseAddrPort(address)
+		if err != nil {
+			return err
+		}
+		if _, ok := s.trunk(plain(to).Addr()); !ok && !s.phoneNet(plain(to).Addr()) {
+			return errStranger
+		}
+		return nil
+	}}
+}
+
+var (
+	errStranger = errors.New("not a peer of ours")
+	errNames    = errors.New("names are not looked up")
+)
+
+// noNames keeps the library from asking the DNS about names that peers send.
+func noNames(context.Context, string, string) (net.Conn, error) { return nil, errNames }
+
 // gate is the TCP listener that turns strangers away and bounds how many
 // connections stand open.
 type gate struct {
@@ -89,10 +117,16 @@ type gate struct {
 	s    *Server
 	mu   sync.Mutex
 	open int
+	by   map[netip.Addr]int // open connections by peer
 }
 
-// maxConns bounds the TCP connections; more are closed at once.
-const maxConns = 4096
+// The most TCP connections, of all and of one address, so that one peer that
+// opens them and says nothing cannot keep the others out. More are closed at
+// once.
+const (
+	maxConns     = 4096
+	maxPeerConns = 512
+)
 
 // Accept returns the next connection of a known network.
 func (g *gate) Accept() (net.Conn, error) {
@@ -104,11 +138,12 @@ func (g *gate) Accept() (net.Conn, error) {
 		from := addrPort(c.RemoteAddr()).Addr()
 		_, trunk := g.s.trunk(from)
 		g.mu.Lock()
-		full := g.open >= maxConns
+		full := g.open >= maxConns || g.by[from] >= maxPeerConns
 		if (trunk || g.s.phoneNet(from)) && !full {
 			g.open++
+			g.by[from]++
 			g.mu.Unlock()
-			return &gated{Conn: c, g: g}, nil
+			return &gated{Conn: c, g: g, from: from}, nil
 		}
 		g.mu.Unlock()
 		g.s.dropped.Add(1)
@@ -120,6 +155,7 @@ func (g *gate) Accept() (net.Conn, error) {
 type gated struct {
 	net.Conn
 	g    *gate
+	from netip.Addr
 	once sync.Once
 }
 
@@ -128,6 +164,9 @@ func (c *gated) Close() error {
 	c.once.Do(func() {
 		c.g.mu.Lock()
 		c.g.open--
+		if c.g.by[c.from]--; c.g.by[c.from] == 0 {
+			delete(c.g.by, c.from)
+		}
 		c.g.mu.Unlock()
 	})
 	return c.Conn.Close()

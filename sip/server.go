@@ -202,11 +202,11 @@ func (s *Server) bind() (err error) {
 	}
 	s.tcpAddr = plain(s.tcp.Addr().(*net.TCPAddr).AddrPort())
 	s.parser = gosip.NewParser()
-	s.tp = gosip.NewTransportLayer(net.DefaultResolver, s.parser, nil,
+	s.tp = gosip.NewTransportLayer(&net.Resolver{PreferGo: true, Dial: noNames}, s.parser, nil,
 		gosip.WithTransportLayerReadFilter(s.filter),
 		gosip.WithTransportLayerTransports(gosip.TransportsConfig{
 			// Phones keep their connection between refreshes; a peer that does not read is let go.
-			TCP: &gosip.TransportTCP{ReadTimeout: 2 * longestExpiry, WriteTimeout: 5 * time.Second},
+			TCP: &gosip.TransportTCP{ReadTimeout: 2 * longestExpiry, WriteTimeout: 5 * time.Second, DialerCreate: s.dialer},
 		}))
 	s.tp.OnMessage(prepare) // before the transactions see a message
 	s.tx = gosip.NewTransactionLayer(s.tp,
@@ -229,7 +229,7 @@ func (s *Server) Run(ctx context.Context) error {
 	failed := make(chan error, 2)
 	var loops sync.WaitGroup
 	loops.Go(func() { failed <- s.tp.ServeUDP(s.udp) })
-	loops.Go(func() { failed <- s.tp.ServeTCP(&gate{Listener: s.tcp, s: s}) })
+	loops.Go(func() { failed <- s.tp.ServeTCP(&gate{Listener: s.tcp, s: s, by: map[netip.Addr]int{}}) })
 	inner, stop := context.WithCancel(ctx)
 	defer stop()
 	loops.Go(func() { s.offers(inner) })

@@ -48,6 +48,7 @@ var wanted = map[string]int{
 	"invalid/badvers": 505, "invalid/bext01": 420, "invalid/unkscm": 416, "invalid/zeromf": 483,
 	"invalid/insuf": 400, "invalid/mcl01": 400, "invalid/multi01": 400, "invalid/mismatch01": 400, "invalid/baddate": 400, "invalid/quotbal": 400,
 	"invalid/scalar02": 400, "invalid/mismatch02": 400,
+	"valid/wsinv": 481, // well-formed, white space everywhere, of a dialog we do not know
 }
 
 // TestCase37Torture sends RFC 4475's messages over UDP and TCP: the server

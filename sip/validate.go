@@ -180,12 +180,24 @@ func prepare(msg gosip.Message) {
 		return
 	}
 	req.RemoveHeader(newDialogMark)
+	if from, to := req.From(), req.To(); from != nil && to != nil {
+		trim(from.Params)
+		trim(to.Params)
+	}
 	if req.Method != gosip.INVITE || req.To() == nil {
 		return
 	}
 	if tag, ok := req.To().Params.Get("tag"); !ok || tag == "" {
 		req.To().Params.Add("tag", gosip.GenerateTagN(16))
 		req.AppendHeader(gosip.NewHeader(newDialogMark, "1"))
+	}
+}
+
+// trim takes the white space off parameters, which RFC 3261 §25.1 allows around
+// ";" and "=" and the library keeps.
+func trim(params gosip.HeaderParams) {
+	for i := range params {
+		params[i].K, params[i].V = strings.TrimSpace(params[i].K), strings.TrimSpace(params[i].V)
 	}
 }
 
