@@ -162,7 +162,8 @@ func most(rows []stats.Row, n int) string {
 	slices.SortStableFunc(rows, func(a, b stats.Row) int { return cmp.Compare(b.Count, a.Count) })
 	var names []string
 	for _, r := range rows[:min(n, len(rows))] {
-		names = append(names, fmt.Sprintf("%s（%s 件）", r.Name, thousands(r.Count)))
+		leaf := r.Name[strings.LastIndex(r.Name, "/")+1:] // a category's own name says enough here
+		names = append(names, fmt.Sprintf("%s（%s 件）", leaf, thousands(r.Count)))
 	}
 	return strings.Join(names, "、")
 }

@@ -210,7 +210,7 @@ func TestStandaloneHasNoDeadLinks(t *testing.T) {
 
 func TestMostNamesTheLargestFirst(t *testing.T) {
 	t.Parallel()
-	rows := []stats.Row{{Name: "咨询", Count: 8}, {Name: "求助", Count: 17}, {Name: "投诉", Count: 17}, {Name: "其他", Count: 0}}
+	rows := []stats.Row{{Name: "咨询", Count: 8}, {Name: "诉求/求助", Count: 17}, {Name: "投诉", Count: 17}, {Name: "其他", Count: 0}}
 	for _, c := range []struct {
 		n    int
 		want string

@@ -8,7 +8,8 @@ export interface Change {
   after: string
 }
 
-const lead = (o: WorkOrder) => (o.assignments ?? []).find((a) => a.role === 'lead' && !a.ended_at)?.unit_code ?? ''
+// The lead stays the lead when its answer has ended its task.
+const lead = (o: WorkOrder) => (o.assignments ?? []).filter((a) => a.role === 'lead').at(-1)?.unit_code ?? ''
 
 const compared: [string, (o: WorkOrder) => string][] = [
   ['状态', (o) => label(orderStates, o.state)],
