@@ -404,7 +404,7 @@ func sessionTimer(req *gosip.Request) (time.Duration, *refusal) {
 	if n < 90 {
 		return 0, refuse(422, "Session Interval Too Small", "Min-SE", "90")
 	}
-	if strings.Contains(strings.ToLower(params), "refresher=uas") {
+	if strings.Contains(strings.ToLower(strings.Join(strings.Fields(params), "")), "refresher=uas") {
 		return 0, nil
 	}
 	return min(time.Duration(n)*time.Second, 24*time.Hour), nil
