@@ -1,8 +1,6 @@
 package sip
 
-import (
-	"testing"
-)
+import "testing"
 
 // TestNoPromiseToRefresh: a caller who wants us to refresh the session, even
 // with Require, gets an answer without a timer: no expiry is agreed then
@@ -23,5 +21,7 @@ func TestNoPromiseToRefresh(t *testing.T) {
 		if v := headerText(res, "Require"); v != "" {
 			t.Errorf("Require = %q", v)
 		}
+		w.send(w.msg("ACK", "a", 1, "", ""))
+		w.bye(2)
 	}
 }
