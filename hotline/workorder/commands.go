@@ -10,7 +10,8 @@ import (
 
 // Submit opens an order (登记受理). With a DirectAnswer it is answered and
 // closed at once (当场答复); else its dispatch clock starts and the rules of
-// dispatch will find a unit. Errors: Invalid with one hotline.Error per field
+// dispatch will find a unit. A draft becomes one order, however often it is
+// submitted. Errors: Invalid with one hotline.Error per field
 // at fault, joined; Forbidden for others than agents and the program.
 func (s *Service) Submit(ctx context.Context, p hotline.Principal, in Submission) (*hotline.WorkOrder, error) {
 	d := s.directory()
@@ -52,9 +53,33 @@ func (s *Service) Submit(ctx context.Context, p hotline.Principal, in Submission
 		}
 	}
 	if err := s.create(ctx, c, in); err != nil {
+		if in.DraftID != "" && hotline.ErrorCode(err) == hotline.Conflict {
+			return s.again(ctx, p, in, err)
+		}
 		return nil, err
 	}
 	return e.order(c.after.WorkOrder), nil
+}
+
+// again answers a submission whose draft is an order already, because the
+// first answer was lost: with that order, or, when the text was changed
+// since, with a Conflict that names it. failed is why the order was not made.
+func (s *Service) again(ctx context.Context, p hotline.Principal, in Submission, failed error) (*hotline.WorkOrder, error) {
+	id, err := s.ofDraft(ctx, p.ID, in.DraftID)
+	if err != nil {
+		return nil, err
+	}
+	if id == 0 {
+		return nil, failed
+	}
+	o, err := s.Order(ctx, p, id)
+	if err != nil {
+		return nil, err
+	}
+	if o.Title != in.Title || o.Content != in.Content || o.Type != in.Type || o.Category != in.Category || o.Area != in.Area || o.Address != in.Address {
+		return nil, hotline.Errorf(hotline.Conflict, "这份草稿已登记为工单 %s，请打开核对，不要重复登记", o.Number)
+	}
+	return o, nil
 }
 
 // Dispatch sends a pending order to the plan's units (派单): by the program

@@ -383,6 +383,46 @@ func TestRecomputeMovesProvisionalClocksOnce(t *testing.T) {
 	}
 }
 
+// TestADraftBecomesOneOrder: the program may be killed between the order and
+// its answer; the submission then comes again, perhaps with a changed text.
+func TestADraftBecomesOneOrder(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	in := submission()
+	in.DraftID = "0190a8f0-1111-7222-8333-444455556677"
+	var wait sync.WaitGroup
+	orders := make([]*hotline.WorkOrder, 6)
+	for i := range orders {
+		wait.Go(func() {
+			var err error
+			if orders[i], err = w.Submit(t.Context(), agent, in); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wait.Wait()
+	for _, o := range orders {
+		if o == nil || o.ID != orders[0].ID {
+			t.Errorf("got %v, want one order", o)
+		}
+	}
+	changed := in
+	changed.Content = "改写后的内容"
+	_, err := w.Submit(t.Context(), agent, changed)
+	wantCode(t, "a changed text", err, hotline.Conflict)
+	if err == nil || !strings.Contains(err.Error(), orders[0].Number) {
+		t.Errorf("%v does not name the order", err)
+	}
+	other := agent
+	other.ID++
+	if o, err := w.Submit(t.Context(), other, in); err != nil || o.ID == orders[0].ID {
+		t.Errorf("another account's draft of the same id: %v, %v", o, err)
+	}
+	if page, err := w.List(t.Context(), leader, Query{}); err != nil || len(page.Orders) != 2 {
+		t.Errorf("%d orders, want 2 (%v)", len(page.Orders), err)
+	}
+}
+
 // TestDraftsKeepWhateverWasTyped: no character may stop a draft from being
 // stored, least of all an emoji that a length limit cut in two.
 func TestDraftsKeepWhateverWasTyped(t *testing.T) {

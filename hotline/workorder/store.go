@@ -63,6 +63,9 @@ on conflict (account_id, id) do update set call_id = excluded.call_id, form = ex
 	sqlDraftCount  = `select count(id) from draft where account_id = $1 and id <> $2`
 	sqlDrafts      = `select id::text, call_id, form, updated_at from draft where account_id = $1 order by updated_at desc, id`
 	sqlDeleteDraft = `delete from draft where account_id = $1 and id = $2`
+
+	sqlSubmittedDraft = `insert into submitted_draft (account_id, draft_id, work_order_id) values ($1, $2, $3)`
+	sqlOrderOfDraft   = `select work_order_id from submitted_draft where account_id = $1 and draft_id = $2`
 )
 
 // nextID takes the day's next order number. It commits by itself and without
@@ -106,6 +109,7 @@ func (s *Service) create(ctx context.Context, c *change, in Submission) error {
 		}
 		if in.DraftID != "" {
 			b.Queue(sqlDeleteDraft, c.eyes.principal.ID, in.DraftID)
+			b.Queue(sqlSubmittedDraft, c.eyes.principal.ID, in.DraftID, o.ID)
 		}
 		return finish(ctx, tx, &b, c)
 	})
@@ -113,6 +117,19 @@ func (s *Service) create(ctx context.Context, c *change, in Submission) error {
 		return fmt.Errorf("store order %d: %w", c.after.ID, pg.Code(err))
 	}
 	return nil
+}
+
+// ofDraft returns the order that the person's draft became; 0: none.
+func (s *Service) ofDraft(ctx context.Context, account hotline.AccountID, draft string) (hotline.OrderID, error) {
+	var id hotline.OrderID
+	err := s.pool.QueryRow(ctx, sqlOrderOfDraft, account, draft).Scan(&id)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("read order of a draft of account %d: %w", account, pg.Code(err))
+	}
+	return id, nil
 }
 
 // save stores a change of an order that tx has locked.
