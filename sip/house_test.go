@@ -31,7 +31,10 @@ func TestMain(m *testing.M) {
 	setKnobs(slog.New(slog.DiscardHandler), hotline.ClockFunc(time.Now))
 	gosip.SetTimers(50*time.Millisecond, 400*time.Millisecond, 500*time.Millisecond)
 	gosip.Timer_D = 3 * time.Second
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("os/exec.(*Cmd).watchCtx.func1"))
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("os/exec.(*Cmd).watchCtx.func1"),
+		// A datagram that the library still handles while its sockets close may
+		// make it open one more, seen once in many runs; it dies with the program.
+		goleak.IgnoreAnyFunction("github.com/emiago/sipgo/sip.(*TransportUDP).readUDPConnection"))
 }
 
 // desk collects facts.
