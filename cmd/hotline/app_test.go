@@ -121,7 +121,12 @@ func startTown(t *testing.T, cfg configs.Config) *town {
 	serving, done := make(chan struct{}), make(chan error, 1)
 	a.onServing = func() { close(serving) }
 	go func() { done <- a.Run(ctx) }()
-	<-serving
+	select {
+	case <-serving:
+	case err := <-done:
+		cancel()
+		t.Fatalf("it ended before it served: %v", err)
+	}
 	c.stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-done; err != nil {

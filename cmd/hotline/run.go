@@ -97,7 +97,7 @@ func (a *App) Run(ctx context.Context, extra ...func(context.Context) error) err
 		}()
 	}
 	a.serving.Store(true)
-	if a.onServing != nil {
+	if a.onServing != nil && a.telephoneServes(ctx, failed) {
 		a.onServing()
 	}
 	var errs []error
@@ -128,6 +128,21 @@ func (a *App) Run(ctx context.Context, extra ...func(context.Context) error) err
 	}
 	errs = append(errs, a.Close())
 	return errors.Join(errs...)
+}
+
+// telephoneServes waits until calls are taken, the last thing to be ready;
+// false when the program is to stop before.
+func (a *App) telephoneServes(ctx context.Context, failed <-chan *stage) bool {
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for a.phones.Ready() != nil && len(failed) == 0 {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-tick.C:
+		}
+	}
+	return len(failed) == 0
 }
 
 // watchCluster ends the program when its private database server died: the
