@@ -249,7 +249,7 @@ func announceDemo(w io.Writer, cfg configs.Config, httpAddr string, quiet, fresh
 │   1. 以 1001 登录话务台；另开终端注册话机 / log in as 1001, and in another terminal register its phone:
 │        bin/callsim agent --server %s --extension 1001 --password %s
 │   2. 打进一个电话 / place a call:  bin/callsim call --server %s --calls 1 --talk 20s
-│      或 / or:  sipp -sn uac -s 12345 %s -m 1
+│      或 / or:  sipp -sn uac -s 12345 %s -m 1 -d 20000
 │   3. 填单提交，在另一窗口以承办单位登录，看工单到达 / submit the order and watch it arrive at the unit
 │   4. 指标 / metrics  http://%s/metrics   接口 / API  http://%s/api/openapi.json
 │ 结束：Ctrl-C / stop: Ctrl-C
