@@ -234,7 +234,7 @@ type EventKind string
 const (
 	EventSubmitted      EventKind = "submitted"       // 登记受理
 	EventDirectAnswered EventKind = "direct_answered" // 当场答复
-	EventUnmatched      EventKind = "unmatched"       // 无匹配规则，转人工派单
+	EventUnmatched      EventKind = "unmatched"       // 转人工派单: no rule matched, or the rule names no unit
 	EventDispatched     EventKind = "dispatched"      // 派单
 	EventSigned         EventKind = "signed"          // 签收
 	EventReplied        EventKind = "replied"         // 答复

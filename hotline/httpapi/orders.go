@@ -32,7 +32,7 @@ type orderFilters struct {
 	ResolveDueFrom string `query:"resolve_due_from" doc:"办理时限，不论是否已答复"`
 	ResolveDueTo   string `query:"resolve_due_to"`
 	OnTime         string `query:"on_time" doc:"是否在办理时限内答复"`
-	Satisfaction   string `query:"satisfaction" doc:"1 至 5，0 为未评价，可用逗号并列"`
+	Satisfaction   string `query:"satisfaction" doc:"1 非常满意 至 5 非常不满意，0 为未评价，可用逗号并列"`
 	Overdue        string `query:"overdue"`
 	OverdueAt      string `query:"overdue_at"`
 	Direct         string `query:"direct"`
@@ -143,7 +143,7 @@ type callbackInput struct {
 	Body struct {
 		Version      int            `json:"version"`
 		Reached      bool           `json:"reached"`
-		Satisfaction int            `json:"satisfaction"`
+		Satisfaction int            `json:"satisfaction" doc:"1 非常满意、2 满意、3 基本满意、4 不满意、5 非常不满意；接通时必填"`
 		Solved       hotline.Solved `json:"solved"`
 		Note         string         `json:"note"`
 	}

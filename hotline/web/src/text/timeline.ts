@@ -51,7 +51,7 @@ interface EventData {
 const titles: Record<string, [string, Told['tone']]> = {
   submitted: ['登记受理', 'primary'],
   direct_answered: ['当场答复', 'success'],
-  unmatched: ['无匹配规则，转人工派单', 'warning'],
+  unmatched: ['转人工派单', 'warning'],
   dispatched: ['派单', 'primary'],
   signed: ['签收', 'primary'],
   replied: ['答复', 'success'],
