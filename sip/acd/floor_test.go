@@ -90,6 +90,7 @@ func TestFloor(t *testing.T) {
 			"dead node lets its agents go":     deadNode,
 			"restarted node lets them go too":  restartedNode,
 			"emptied redis is restored":        emptiedRedis,
+			"old memory yields to a talk":      oldMemory,
 			"offers reach the call's node":     twoNodes,
 			"full numbers stay out of redis":   onlyMasks,
 			"sign-in of a ringing agent stays": signInTwice,
@@ -129,6 +130,39 @@ func lifeOfACall(t *testing.T, f *Floor, clock *hotlinetest.Clock, _ *redis.Clie
 	must(t, f.tick(ctx, true))
 	if a := agent(t, f, 1); a.State != hotline.Ready {
 		t.Fatalf("after wrap-up: %+v", a)
+	}
+}
+
+// oldMemory empties Redis in the moment between an answer and the next sweep:
+// the node puts the agent back as it last saw him, ringing, and the call's
+// actor then says that he talks. Ringing out must not part them.
+func oldMemory(t *testing.T, f *Floor, clock *hotlinetest.Clock, c *redis.Client) {
+	ctx := t.Context()
+	ready(t, f, clock, 1)
+	enqueue(t, f, "c1", clock.Now())
+	must(t, f.tick(ctx, true))
+	must(t, f.Ringing(ctx, "c1", 1))
+	must(t, f.tick(ctx, true)) // the memory: ringing
+	must(t, f.Answered(ctx, "c1", 1))
+	must(t, c.FlushDB(ctx).Err())
+	must(t, f.tick(ctx, true))
+	if a := agent(t, f, 1); a.State != hotline.Ringing || a.CallID != "c1" {
+		t.Fatalf("put back: %+v", a)
+	}
+	talk := hotline.WaitingCall{ID: "c1", Since: clock.Now(), State: Talking, Agent: 1}
+	must(t, f.Enqueue(ctx, talk))
+	if a := agent(t, f, 1); a.State != hotline.Talking || a.Deadline != nil {
+		t.Fatalf("after the actor spoke: %+v", a)
+	}
+	clock.Add(time.Hour)
+	must(t, f.tick(ctx, true))
+	must(t, f.Enqueue(ctx, talk))
+	if a := agent(t, f, 1); a.State != hotline.Talking {
+		t.Fatalf("an hour later: %+v", a)
+	}
+	must(t, f.Ended(ctx, "c1"))
+	if a := agent(t, f, 1); a.State != hotline.WrapUp {
+		t.Fatalf("after the end: %+v", a)
 	}
 }
 

@@ -116,13 +116,25 @@ wake() return 1`)
 
 	// ARGV: call, caller, original, since, state, agent, node
 	enqueueScript = script(`
-local k, who = C(ARGV[2]), ARGV[7]
-if redis.call('EXISTS', k) == 1 then return 1 end
-redis.call('SADD', T..'calls', ARGV[2])
-redis.call('HSET', k, 'caller', ARGV[3], 'original', ARGV[4], 'since', ARGV[5], 'node', ARGV[8], 'ver', 0)
-call(ARGV[2], ARGV[6], who)
-if who ~= '0' and ARGV[6] == 'talking' and get(A(who), 'call') == '' then agent(who, 'talking', '', ARGV[2], 0) end
-wake() return 1`)
+local k, state, who, did = C(ARGV[2]), ARGV[6], ARGV[7], false
+if redis.call('EXISTS', k) == 0 then
+  redis.call('SADD', T..'calls', ARGV[2])
+  redis.call('HSET', k, 'caller', ARGV[3], 'original', ARGV[4], 'since', ARGV[5], 'node', ARGV[8], 'ver', 0)
+  call(ARGV[2], state, who)
+  did = true
+elseif state == 'talking' and get(k, 'state') ~= 'talking' then
+  call(ARGV[2], state, who)
+  did = true
+end
+-- The call's actor knows best who talks: an agent put back from memory may
+-- still be ringing for this call, or have rung out.
+local had = get(A(who), 'call')
+if state == 'talking' and redis.call('EXISTS', A(who)) == 1 and get(A(who), 'state') ~= 'talking' and (had == '' or had == ARGV[2]) then
+  agent(who, 'talking', '', ARGV[2], 0)
+  did = true
+end
+if did then wake() end
+return 1`)
 
 	// ARGV: call, agent, call version, agent version, reserve deadline, offer
 	offerScript = script(`
