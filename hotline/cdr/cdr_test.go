@@ -388,7 +388,7 @@ func TestSpoolHoldsWhatTheDiskRefuses(t *testing.T) {
 	t.Parallel()
 	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
 	if err != nil {
-		t.Skip("no /dev/full")
+		hotlinetest.Missing(t, "/dev/full")
 	}
 	defer full.Close()
 	s, err := openSpool(t.TempDir(), slog.New(slog.DiscardHandler))
